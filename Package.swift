@@ -1,0 +1,41 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .strictMemorySafety(),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let package = Package(
+    name: "faultline",
+    products: [
+        .library(name: "Userfault", targets: ["Userfault"]),
+        .library(name: "EventReactor", targets: ["EventReactor"]),
+        .library(name: "Faultline", targets: ["Faultline"]),
+        .library(name: "FaultlineTestKit", targets: ["FaultlineTestKit"]),
+    ],
+    targets: [
+        // C, and nothing else of C: the kernel's interface, and libevent.
+        .target(name: "CUserfaultfd"),
+        .systemLibrary(
+            name: "CLibevent", pkgConfig: "libevent_core", providers: [.apt(["libevent-dev"])]),
+
+        .target(name: "Userfault", dependencies: ["CUserfaultfd"], swiftSettings: strict),
+        .target(name: "EventReactor", dependencies: ["CLibevent"], swiftSettings: strict),
+        .target(
+            name: "Faultline", dependencies: ["EventReactor", "Userfault"], swiftSettings: strict),
+        .target(name: "FaultlineTestKit", dependencies: ["Faultline"], swiftSettings: strict),
+
+        .testTarget(
+            name: "UserfaultTests", dependencies: ["Userfault", "FaultlineTestKit"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "EventReactorTests", dependencies: ["EventReactor"], swiftSettings: strict),
+        .testTarget(
+            name: "FaultlineTests", dependencies: ["Faultline", "FaultlineTestKit"],
+            swiftSettings: strict),
+    ]
+)

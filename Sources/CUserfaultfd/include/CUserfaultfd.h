@@ -1,0 +1,4 @@
+#ifndef CUSERFAULTFD_H
+#define CUSERFAULTFD_H
+#include <features.h>
+#endif

@@ -1,0 +1,1 @@
+// The Userfault module.

@@ -39,3 +39,9 @@ let package = Package(
             swiftSettings: strict),
     ]
 )
+
+// The documentation plugin is for `make docs`: packages that depend on this one never fetch it.
+if Context.environment["FAULTLINE_DOCC"] != nil {
+    package.dependencies.append(
+        .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.4.0"))
+}

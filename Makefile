@@ -1,0 +1,63 @@
+# `make demo` and `make test` are all a newcomer needs. `make help` lists the rest.
+
+SWIFT ?= swift
+export SWIFT
+# Arguments for the program a target runs: make bench ARGS="roundtrip --pin same"
+ARGS ?=
+# Flags for every build of the root package: CI turns warnings into errors here.
+BUILD_FLAGS ?=
+
+BENCH_FLAGS := -c release --package-path Benchmarks
+SWIFT_FILES = $(shell find $(wildcard Sources Tests Benchmarks Snippets Examples Package.swift) \
+	-name '*.swift' -not -path '*/.build*')
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test build bench bench-build lint format check docs sanitize sanitize-thread \
+	sanitize-address release-test dependencies clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: bench-build ## Install what is missing, build, and run the benchmark's short tour
+	@"$$($(SWIFT) build $(BENCH_FLAGS) --show-bin-path)/faultline-bench" $(ARGS)
+
+test: dependencies ## Install what is missing, build, and run every test
+	$(SWIFT) test --disable-xctest $(BUILD_FLAGS) $(ARGS)
+
+build: dependencies ## Build the libraries, the tests and the snippets
+	$(SWIFT) build --build-tests $(BUILD_FLAGS)
+
+bench: bench-build ## Run the benchmark: make bench ARGS="roundtrip --pin same --runs 5"
+	@"$$($(SWIFT) build $(BENCH_FLAGS) --show-bin-path)/faultline-bench" $(ARGS)
+
+bench-build: dependencies ## Build the benchmark, optimised
+	$(SWIFT) build $(BENCH_FLAGS)
+
+release-test: dependencies ## Run every test in an optimised build
+	$(SWIFT) test -c release --disable-xctest $(BUILD_FLAGS) $(ARGS)
+
+sanitize: sanitize-thread sanitize-address ## Run every test under the thread and the address sanitizer
+
+sanitize-thread: dependencies ## Run every test under the thread sanitizer
+	$(SWIFT) test --sanitize=thread --disable-xctest --scratch-path .build-tsan $(BUILD_FLAGS) $(ARGS)
+
+sanitize-address: dependencies ## Run every test under the address sanitizer
+	$(SWIFT) test --sanitize=address --disable-xctest --scratch-path .build-asan $(BUILD_FLAGS) $(ARGS)
+
+lint: ## Check the format of every Swift file
+	$(SWIFT) format lint --strict $(SWIFT_FILES)
+
+format: ## Format every Swift file in place
+	$(SWIFT) format --in-place $(SWIFT_FILES)
+
+check: ## Check the rules that no compiler checks: where unsafe code may stand, file lengths, …
+	scripts/check.sh
+
+docs: dependencies ## Build the documentation of the three modules into docs/site
+	scripts/docs.sh
+
+dependencies: ## Install libevent-dev where it is missing and may be installed
+	@scripts/install-dependencies.sh
+
+clean: ## Remove everything that was built
+	rm -rf .build .build-* Benchmarks/.build docs/site

@@ -1,0 +1,86 @@
+internal import CUserfaultfd
+
+/// Room for messages, made once, and their decoding.
+@safe
+struct MessageBuffer: ~Copyable, @unchecked Sendable {
+    // Sendable: the memory has one owner, which cannot be copied, and nothing else points to it.
+    private let memory: UnsafeMutableRawBufferPointer
+    let capacity: Int
+
+    /// The size of `struct uffd_msg`; its layout is asserted in CUserfaultfdCompatibility.h.
+    private static let messageSize = 32
+
+    init(capacity: Int) {
+        self.capacity = capacity
+        unsafe memory = UnsafeMutableRawBufferPointer.allocate(
+            byteCount: capacity * MessageBuffer.messageSize, alignment: MessageBuffer.messageSize)
+        // Touched now, so that the kernel finds the pages when it writes the messages.
+        unsafe memory.initializeMemory(as: UInt8.self, repeating: 0)
+    }
+
+    deinit {
+        unsafe memory.deallocate()
+    }
+
+    /// Reads what is there; the number of messages, or a negated errno.
+    mutating func fill(from descriptor: CInt) -> Int {
+        let got = unsafe cuserfaultfd_read(descriptor, memory.baseAddress, memory.count)
+        return got < 0 ? Int(got) : Int(got) / MessageBuffer.messageSize
+    }
+
+    func event(at index: Int) -> Event {
+        switch code(at: index) {
+        case 0x12:
+            let threadID = load(UInt32.self, index, 24)
+            return .fault(
+                Fault(
+                    address: load(UInt.self, index, 16),
+                    flags: Fault.Flags(rawValue: load(UInt64.self, index, 8)),
+                    threadID: threadID == 0 ? nil : threadID))
+        case 0x13:
+            return .fork(descriptor: load(CInt.self, index, 8))
+        case 0x14:
+            return .remap(
+                from: load(UInt.self, index, 8), to: load(UInt.self, index, 16),
+                byteCount: Int(clamping: load(UInt64.self, index, 24)))
+        case 0x15:
+            return .remove(range(at: index))
+        case 0x16:
+            return .unmap(range(at: index))
+        case let code:
+            return .unknown(code: code)
+        }
+    }
+
+    /// The descriptor of a fork message, which is -1 from then on; nil for other messages and when
+    /// it is -1.
+    mutating func takeFork(at index: Int) -> CInt? {
+        guard code(at: index) == 0x13 else { return nil }
+        let descriptor = load(CInt.self, index, 8)
+        guard descriptor >= 0 else { return nil }
+        unsafe memory.storeBytes(of: -1, toByteOffset: index * MessageBuffer.messageSize + 8, as: CInt.self)
+        return descriptor
+    }
+
+    /// Puts a message in by hand, for tests of the decoding.
+    mutating func store(_ bytes: [UInt8], at index: Int) {
+        for (offset, byte) in bytes.enumerated() where offset < MessageBuffer.messageSize {
+            unsafe memory[index * MessageBuffer.messageSize + offset] = byte
+        }
+    }
+
+    private func code(at index: Int) -> UInt8 {
+        load(UInt8.self, index, 0)
+    }
+
+    private func range(at index: Int) -> AddressRange {
+        let start = load(UInt.self, index, 8)
+        let end = load(UInt.self, index, 16)
+        return AddressRange(start: start, byteCount: end > start ? Int(clamping: end - start) : 0)
+    }
+
+    private func load<T: BitwiseCopyable>(_ type: T.Type, _ index: Int, _ offset: Int) -> T {
+        precondition(index >= 0 && index < capacity, "no message at \(index)")
+        return unsafe memory.load(fromByteOffset: index * MessageBuffer.messageSize + offset, as: type)
+    }
+}

@@ -9,3 +9,10 @@
 #include <event2/util.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
+#include <pthread.h>
+#include <sys/epoll.h>
+#include <sys/types.h>
+
+// GNU extensions that the feature set above hides; glibc has had both for long (gettid since 2.30).
+extern int pthread_setname_np(pthread_t thread, const char *name);
+extern pid_t gettid(void);

@@ -1,0 +1,28 @@
+extension LoopState {
+    /// Lets go of every source, timer and waiting task. Jobs are still run afterwards.
+    func closeSources() {
+        phase = .closing
+        while let (key, participant) = participants.first {
+            participants[key] = nil
+            participant.reactorShutsDown()
+        }
+        while let (_, source) = sources.first {
+            source.cancel()
+            source.handler.descriptorAbandoned()
+        }
+        while let (id, handler) = timers.popFirst(until: .max) {
+            handler.timerAbandoned(id)
+        }
+    }
+
+    /// Runs jobs and end-of-turn work until none is left.
+    func drain() {
+        isInTurn = true
+        repeat {
+            takeArrivals()
+            runJobs(atMost: .max)
+            while !endOfTurnWork.isEmpty { runEndOfTurnWork() }
+        } while !ring.isEmpty || inbox.mayHaveItems
+        isInTurn = false
+    }
+}

@@ -1,0 +1,148 @@
+// One turn. The order is documented in the article "One turn"; keep both the same.
+extension LoopState {
+    /// Whether something waits to be done without any descriptor becoming ready.
+    private var hasWork: Bool {
+        !ring.isEmpty || !endOfTurnWork.isEmpty || timersAreDue || isStopRequested
+    }
+
+    /// One turn of a loop of our own or of the host's making.
+    func turn(mayWait: Bool) {
+        isInTurn = true
+        statistics.turns &+= 1
+        armKernelTimer()
+        if mayWait, !hasWork, inbox.prepareToWait() {
+            wait()
+        } else {
+            base.poll()
+        }
+        finishTurn()
+        isInTurn = false
+    }
+
+    private func wait() {
+        statistics.waits &+= 1
+        isAnnouncedAsWaiting = true
+        if configuration.measuresWaiting {
+            let start = SystemCall.monotonicNanoseconds()
+            eventReactorWaitsForWork(base)
+            statistics.waitingNanoseconds &+= UInt64(SystemCall.monotonicNanoseconds() - start)
+        } else {
+            eventReactorWaitsForWork(base)
+        }
+        if isAnnouncedAsWaiting {
+            isAnnouncedAsWaiting = false
+            inbox.stopWaiting()
+        }
+    }
+
+    /// What follows the callbacks: timers, end-of-turn work, jobs, and the end-of-turn work that jobs scheduled.
+    private func finishTurn() {
+        if timersAreDue { fireTimers() }
+        if !endOfTurnWork.isEmpty { runEndOfTurnWork() }
+        takeArrivals()
+        if !ring.isEmpty {
+            runJobs(atMost: jobsPerTurn)
+            if !endOfTurnWork.isEmpty { runEndOfTurnWork() }
+        }
+        if let observer = configuration.turnObserver { observer.turnEnded(statistics) }
+    }
+
+    /// Moves what other threads left into the ring.
+    func takeArrivals() {
+        guard inbox.mayHaveItems else { return }
+        inbox.take(into: &arrivals)
+        statistics.jobsFromElsewhere &+= UInt64(arrivals.count)
+        for index in arrivals.indices { ring.append(arrivals[index]) }
+        arrivals.removeAll(keepingCapacity: true)
+    }
+
+    func runJobs(atMost limit: Int) {
+        guard let executors else { return }
+        var remaining = limit
+        while remaining > 0, let item = ring.popFirst() {
+            remaining -= 1
+            if let stallDetector {
+                let outer = stallDetector.begin(.job)
+                item.run(executors)
+                stallDetector.end(outer)
+            } else {
+                item.run(executors)
+            }
+        }
+        statistics.jobs &+= UInt64(limit - remaining)
+    }
+
+    func runEndOfTurnWork() {
+        // What is scheduled meanwhile goes into the other array, for later.
+        swap(&endOfTurnWork, &endOfTurnBeingRun)
+        // By index: an iterator would hold the array, and emptying it would then allocate another.
+        for index in endOfTurnBeingRun.indices {
+            let work = endOfTurnBeingRun[index]
+            if let stallDetector {
+                let outer = stallDetector.begin(.endOfTurn)
+                work.endOfTurn()
+                stallDetector.end(outer)
+            } else {
+                work.endOfTurn()
+            }
+        }
+        endOfTurnBeingRun.removeAll(keepingCapacity: true)
+    }
+
+    /// Each callback from libevent starts with this.
+    @inline(__always)
+    func callbackBegins() {
+        if isAnnouncedAsWaiting {
+            isAnnouncedAsWaiting = false
+            inbox.stopWaiting()
+        }
+        if drive == .attached { attachedCallbackBegins() }
+    }
+
+    /// The wake-up descriptor is edge-triggered and never read; being woken is all there is to it.
+    func wokenUp() {
+        callbackBegins()
+    }
+}
+
+// An attached reactor's turn: the host's loop calls us.
+extension LoopState {
+    /// Asks for a turn in this iteration of the host's loop, once.
+    @inline(__always)
+    func requestTurnIfAttached() {
+        if drive == .attached, !isTurnRequested, !isInTurn { requestTurn() }
+    }
+
+    private func requestTurn() {
+        isTurnRequested = true
+        turnEvent?.activate()
+    }
+
+    private func attachedCallbackBegins() {
+        bindToCurrentThread()
+        requestTurnIfAttached()
+    }
+
+    /// The turn itself, after the callbacks that were active before it was asked for.
+    func attachedTurn() {
+        // The event, and with it the last reference to this, may go away below.
+        withExtendedLifetime(self) {
+            bindToCurrentThread()
+            isInTurn = true
+            isTurnRequested = false
+            statistics.turns &+= 1
+            // From here on, whoever adds a job wakes us again; what was added before is taken below.
+            inbox.rearm()
+            finishTurn()
+            armKernelTimer()
+            isInTurn = false
+            if isStopRequested {
+                close()
+            } else if hasWork {
+                // The rest in the host's next iteration, after it has looked at its own descriptors.
+                isTurnRequested = true
+                turnEvent?.addForNextIteration()
+            }
+        }
+    }
+}

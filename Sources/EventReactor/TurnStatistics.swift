@@ -1,0 +1,30 @@
+/// Counters of a reactor since it was made; see ``Reactor/statistics()``.
+public struct TurnStatistics: Hashable, Sendable {
+    /// Turns taken.
+    public var turns: UInt64 = 0
+    /// Turns that were allowed to block, because nothing was left to do.
+    public var waits: UInt64 = 0
+    /// Callbacks of descriptors (the reactor's own two are not counted).
+    public var callbacks: UInt64 = 0
+    /// Jobs run: pieces of tasks, and closures given to ``Reactor/execute(_:)``.
+    public var jobs: UInt64 = 0
+    /// Jobs that came from other threads.
+    public var jobsFromElsewhere: UInt64 = 0
+    /// Writes to the wake-up descriptor, made by other threads because the loop was asleep.
+    public var wakeups: UInt64 = 0
+    /// Timers fired.
+    public var timersFired: UInt64 = 0
+    /// Times the kernel timer was set (`timerfd_settime(2)`).
+    public var timersArmed: UInt64 = 0
+    /// Nanoseconds spent waiting; stays 0 unless ``Reactor/Configuration/measuresWaiting`` is set.
+    public var waitingNanoseconds: UInt64 = 0
+
+    /// Counters at zero.
+    public init() {}
+}
+
+/// Receives a record of each turn. Called on the loop thread: must not block.
+public protocol TurnObserver: Sendable {
+    /// A turn ended; `statistics` are the counters so far. Not called in the middle of a turn.
+    func turnEnded(_ statistics: TurnStatistics)
+}

@@ -9,6 +9,7 @@ extension Reactor {
     ///   - fd: a descriptor that can be waited for: pipe, socket, eventfd, userfaultfd; not a regular file.
     ///   - name: what reports call it.
     ///   - interest: what to watch for.
+    ///   - handler: what is called; held strongly.
     /// - Throws: `notOnLoop`, `shutDown`, `badDescriptor`, `unsupportedDescriptor`, `descriptorInUse`, `system`.
     @discardableResult
     public func addDescriptor(

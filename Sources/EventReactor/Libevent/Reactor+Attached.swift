@@ -8,8 +8,10 @@ extension Reactor {
     /// ``shutdown()``, one of which has to come before `event_base_free`. It uses the base's default priority and
     /// never runs, stops or frees the base. Opens an eventfd and a timerfd.
     ///
-    /// - Parameter base: a `struct event_base *`. A program that touches it from several threads has to have called
-    ///   `evthread_use_pthreads` before it made the base.
+    /// - Parameters:
+    ///   - base: a `struct event_base *`. A program that touches it from several threads has to have called
+    ///     `evthread_use_pthreads` before it made the base.
+    ///   - configuration: budgets, name and observers.
     /// - Throws: `ReactorError.Code.system` if the limit on descriptors is reached, or libevent has no memory.
     @unsafe
     public static func attached(

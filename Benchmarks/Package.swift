@@ -1,0 +1,30 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .strictMemorySafety(),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let package = Package(
+    name: "faultline-benchmarks",
+    products: [
+        .executable(name: "faultline-bench", targets: ["FaultlineBench"])
+    ],
+    dependencies: [
+        .package(name: "faultline", path: "..")
+    ],
+    targets: [
+        // Faulting threads, counters, and the loops in plain C that Faultline is compared with.
+        .target(name: "CBaseline"),
+        .executableTarget(
+            name: "FaultlineBench",
+            dependencies: ["CBaseline"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "FaultlineBenchTests", dependencies: ["FaultlineBench"], swiftSettings: strict),
+    ]
+)

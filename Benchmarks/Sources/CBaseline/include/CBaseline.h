@@ -1,0 +1,17 @@
+// What the benchmark measures with and against: faulting threads, plain C servers, and counters.
+//
+// Every variant, C or Swift, is measured by the same faulting threads (touchers.h); only the serving side differs.
+// Addresses cross this interface as integers and handles are opaque, so that callers need few unsafe expressions.
+
+#ifndef CBASELINE_H
+#define CBASELINE_H
+
+#include "counters.h"
+#include "echo_client.h"
+#include "mixed.h"
+#include "pages.h"
+#include "server.h"
+#include "touchers.h"
+#include "uffd.h"
+
+#endif

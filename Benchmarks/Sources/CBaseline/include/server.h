@@ -1,0 +1,38 @@
+// The baselines: threads in plain C that serve page faults.
+
+#ifndef CBASELINE_SERVER_H
+#define CBASELINE_SERVER_H
+
+#include "counters.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct bench_server bench_server;
+
+enum {
+    BENCH_SERVE_READ,   ///< blocking read of one message, copy with wake
+    BENCH_SERVE_EPOLL,  ///< epoll_wait, read of one message, copy with wake
+    BENCH_SERVE_BATCH,  ///< epoll_wait, read of up to 64 messages, a copy with wake for each
+    BENCH_SERVE_MERGED, ///< epoll_wait, read of up to 64 messages, a copy without wake for each, one wake over all
+    BENCH_SERVE_PREAD,  ///< as BENCH_SERVE_EPOLL, with each page read from a file by pread(2) first
+};
+
+typedef struct {
+    uint32_t style;      ///< BENCH_SERVE_…
+    uintptr_t source;    ///< page contents, byte for byte those of the region; unused by BENCH_SERVE_PREAD
+    size_t byte_count;   ///< of the region, a multiple of the page size
+    const char *path;    ///< the file of BENCH_SERVE_PREAD, else NULL
+    int32_t cpu;         ///< to pin the serving thread to, or -1
+} bench_server_plan;
+
+/// Maps and registers a region and starts a thread that serves it. NULL with `*error` set when that fails.
+bench_server *bench_server_start(const bench_server_plan *plan, int *error);
+
+/// The address of the region.
+uintptr_t bench_server_base(const bench_server *server);
+
+/// Ends the thread, unmaps the region and says what the thread did.
+void bench_server_stop(bench_server *server, bench_counters *counters);
+
+#endif

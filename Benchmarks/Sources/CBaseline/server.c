@@ -1,0 +1,204 @@
+#define _GNU_SOURCE
+#include "server.h"
+#include "uffd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { BATCH = 64 };
+
+struct bench_server {
+    bench_server_plan plan;
+    int descriptor, poll, stop, file;
+    size_t page_size;
+    uintptr_t base;
+    uintptr_t last_page;   // a page of our own: touching it ends a server that sleeps in read(2)
+    unsigned char *buffer; // of one page, for pread(2)
+    pthread_t thread;
+    bench_counters counters;
+};
+
+static uintptr_t page_of(const bench_server *server, const struct uffd_msg *message) {
+    return (uintptr_t)message->arg.pagefault.address & ~(server->page_size - 1);
+}
+
+/// Up to `capacity` messages; 0 when there are none.
+static size_t take(bench_server *server, struct uffd_msg *messages, size_t capacity) {
+    server->counters.reads++;
+    ssize_t bytes = read(server->descriptor, messages, capacity * sizeof *messages);
+    if (bytes < 0) {
+        if (errno != EAGAIN && errno != EINTR) server->counters.failures++;
+        return 0;
+    }
+    size_t count = (size_t)bytes / sizeof *messages;
+    server->counters.messages += count;
+    return count;
+}
+
+static void install(bench_server *server, uintptr_t page, uintptr_t source, int dont_wake) {
+    int error = bench_uffd_copy(
+        server->descriptor, page, source, server->page_size, dont_wake, &server->counters);
+    if (__builtin_expect(error != 0, 0)) server->counters.failures++;
+}
+
+static void serve_read(bench_server *server) {
+    struct uffd_msg message;
+    for (;;) {
+        if (take(server, &message, 1) == 0) continue;
+        uintptr_t page = page_of(server, &message);
+        if (__builtin_expect(page == server->last_page, 0)) {
+            bench_counters ignored = {0};
+            bench_uffd_copy(
+                server->descriptor, page, server->plan.source, server->page_size, 0, &ignored);
+            server->counters.messages--;
+            server->counters.reads--;
+            return;
+        }
+        install(server, page, server->plan.source + (page - server->base), 0);
+    }
+}
+
+static void serve_one(bench_server *server) {
+    struct uffd_msg message;
+    if (take(server, &message, 1) == 0) return;
+    uintptr_t page = page_of(server, &message);
+    install(server, page, server->plan.source + (page - server->base), 0);
+}
+
+static void serve_batch(bench_server *server, struct uffd_msg *messages) {
+    size_t count = take(server, messages, BATCH);
+    for (size_t i = 0; i < count; i++) {
+        uintptr_t page = page_of(server, &messages[i]);
+        install(server, page, server->plan.source + (page - server->base), 0);
+    }
+}
+
+static void serve_merged(bench_server *server, struct uffd_msg *messages) {
+    size_t count = take(server, messages, BATCH);
+    if (count == 0) return;
+    uintptr_t lowest = UINTPTR_MAX, highest = 0;
+    for (size_t i = 0; i < count; i++) {
+        uintptr_t page = page_of(server, &messages[i]);
+        if (page < lowest) lowest = page;
+        if (page > highest) highest = page;
+        install(server, page, server->plan.source + (page - server->base), 1);
+    }
+    bench_uffd_wake(server->descriptor, lowest, highest - lowest + server->page_size, &server->counters);
+}
+
+static void serve_pread(bench_server *server) {
+    struct uffd_msg message;
+    if (take(server, &message, 1) == 0) return;
+    uintptr_t page = page_of(server, &message);
+    size_t done = 0;
+    while (done < server->page_size) {
+        ssize_t bytes = pread(
+            server->file, server->buffer + done, server->page_size - done, (off_t)(page - server->base + done));
+        if (bytes < 0 && errno == EINTR) continue;
+        if (bytes < 0) server->counters.failures++;
+        if (bytes <= 0) break;
+        done += (size_t)bytes;
+    }
+    memset(server->buffer + done, 0, server->page_size - done); // behind the end of the file
+    install(server, page, (uintptr_t)server->buffer, 0);
+}
+
+static void serve_polling(bench_server *server) {
+    struct uffd_msg messages[BATCH];
+    struct epoll_event events[2];
+    for (;;) {
+        server->counters.waits++;
+        int ready = epoll_wait(server->poll, events, 2, -1);
+        for (int i = 0; i < ready; i++) {
+            if (events[i].data.fd == server->stop) return;
+            switch (server->plan.style) {
+            case BENCH_SERVE_BATCH: serve_batch(server, messages); break;
+            case BENCH_SERVE_MERGED: serve_merged(server, messages); break;
+            case BENCH_SERVE_PREAD: serve_pread(server); break;
+            default: serve_one(server); break;
+            }
+        }
+    }
+}
+
+static void *run(void *argument) {
+    bench_server *server = argument;
+    bench_pin(server->plan.cpu);
+    if (server->plan.style == BENCH_SERVE_READ) {
+        serve_read(server);
+    } else {
+        serve_polling(server);
+    }
+    return NULL;
+}
+
+static void dispose(bench_server *server) {
+    if (server->descriptor >= 0) close(server->descriptor);
+    if (server->poll >= 0) close(server->poll);
+    if (server->stop >= 0) close(server->stop);
+    if (server->file >= 0) close(server->file);
+    if (server->base != 0) munmap((void *)server->base, server->plan.byte_count);
+    if (server->last_page != 0) munmap((void *)server->last_page, server->page_size);
+    free(server->buffer);
+    free(server);
+}
+
+static int prepare(bench_server *server) {
+    const bench_server_plan *plan = &server->plan;
+    int blocking = plan->style == BENCH_SERVE_READ, access;
+    server->descriptor = bench_uffd_open(!blocking, &access);
+    if (server->descriptor < 0) return -server->descriptor;
+    server->base = bench_uffd_map(server->descriptor, plan->byte_count);
+    server->last_page = bench_uffd_map(server->descriptor, server->page_size);
+    if (server->base == 0 || server->last_page == 0) return errno;
+    if (plan->style == BENCH_SERVE_PREAD) {
+        server->file = open(plan->path, O_RDONLY | O_CLOEXEC);
+        server->buffer = malloc(server->page_size);
+        if (server->file < 0 || server->buffer == NULL) return errno;
+    }
+    if (blocking) return 0;
+    server->poll = epoll_create1(EPOLL_CLOEXEC);
+    server->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (server->poll < 0 || server->stop < 0) return errno;
+    struct epoll_event faults = {.events = EPOLLIN, .data.fd = server->descriptor};
+    struct epoll_event stop = {.events = EPOLLIN, .data.fd = server->stop};
+    if (epoll_ctl(server->poll, EPOLL_CTL_ADD, server->descriptor, &faults) != 0) return errno;
+    return epoll_ctl(server->poll, EPOLL_CTL_ADD, server->stop, &stop) == 0 ? 0 : errno;
+}
+
+bench_server *bench_server_start(const bench_server_plan *plan, int *error) {
+    bench_server *server = calloc(1, sizeof *server);
+    if (server == NULL) {
+        *error = ENOMEM;
+        return NULL;
+    }
+    server->plan = *plan;
+    server->descriptor = server->poll = server->stop = server->file = -1;
+    server->page_size = (size_t)sysconf(_SC_PAGESIZE);
+    *error = prepare(server);
+    if (*error == 0) *error = pthread_create(&server->thread, NULL, run, server);
+    if (*error == 0) return server;
+    dispose(server);
+    return NULL;
+}
+
+uintptr_t bench_server_base(const bench_server *server) { return server->base; }
+
+void bench_server_stop(bench_server *server, bench_counters *counters) {
+    if (server->plan.style == BENCH_SERVE_READ) {
+        (void)*(volatile unsigned char *)server->last_page;
+    } else {
+        eventfd_write(server->stop, 1);
+    }
+    pthread_join(server->thread, NULL);
+    *counters = server->counters;
+    dispose(server);
+}

@@ -1,0 +1,61 @@
+import CBaseline
+
+/// A running baseline: a region and a thread in plain C that serves it.
+///
+/// `@unchecked Sendable`: the handle is used by the one task that started the server, and C synchronises with its own
+/// thread by joining it.
+@safe final class CServer: RunningServer, @unchecked Sendable {
+    private let handle: OpaquePointer
+
+    init(_ style: CVariant.Style, _ work: ServingWork) throws(RunError) {
+        var plan = unsafe bench_server_plan()
+        unsafe plan.style = UInt32(style.number)
+        unsafe plan.source = work.source.address
+        unsafe plan.byte_count = work.source.byteCount
+        unsafe plan.cpu = work.cpu
+        var error: CInt = 0
+        let started: OpaquePointer?
+        if let path = work.source.path {
+            unsafe started = unsafe path.withCString { text in
+                unsafe plan.path = unsafe text
+                return unsafe bench_server_start(&plan, &error)
+            }
+        } else {
+            unsafe started = unsafe bench_server_start(&plan, &error)
+        }
+        guard let started = unsafe started else {
+            throw .failed("The C server could not be started: \(System.describe(error)).")
+        }
+        unsafe handle = unsafe started
+    }
+
+    var base: UInt { unsafe bench_server_base(handle) }
+
+    func stop() async throws -> Counters {
+        var counters = bench_counters()
+        unsafe bench_server_stop(handle, &counters)
+        return Counters(counters)
+    }
+}
+
+extension CVariant.Style {
+    fileprivate var number: Int {
+        switch self {
+        case .read: BENCH_SERVE_READ
+        case .epoll: BENCH_SERVE_EPOLL
+        case .batch: BENCH_SERVE_BATCH
+        case .merged: BENCH_SERVE_MERGED
+        case .positionedRead: BENCH_SERVE_PREAD
+        }
+    }
+}
+
+extension Counters {
+    init(_ counters: bench_counters) {
+        self.init(
+            messages: counters.messages, reads: counters.reads, copies: counters.copies,
+            wakes: counters.wakes,
+            bytes: counters.bytes, eexist: counters.eexist, eagain: counters.eagain,
+            failures: counters.failures)
+    }
+}

@@ -1,0 +1,47 @@
+import CBaseline
+
+/// Memory that holds what a region must show. Unmapped at the end.
+///
+/// Never changed after it is made, hence safe to share.
+final class PageSource: Sendable {
+    /// Address of the first byte.
+    let address: UInt
+    /// Bytes that exist: of a file, its exact size. What follows in the last page reads as zero.
+    let exactByteCount: Int
+    /// The file it came from.
+    let path: String?
+
+    /// `exactByteCount` in whole pages.
+    var byteCount: Int { (exactByteCount + System.pageSize - 1) / System.pageSize * System.pageSize }
+    var pageCount: Int { byteCount / System.pageSize }
+
+    /// A buffer in which every word is different.
+    init(pages: Int, seed: UInt64) throws(RunError) {
+        exactByteCount = pages * System.pageSize
+        path = nil
+        address = bench_source_make(exactByteCount, seed)
+        if address == 0 { throw .failed("There is no memory for \(pages) pages of contents.") }
+    }
+
+    /// A file, mapped and read in.
+    init(file: String) throws(RunError) {
+        var count = 0
+        address = unsafe bench_file_map(file, &count)
+        exactByteCount = count
+        path = file
+        if address == 0 {
+            throw .failed("'\(file)' cannot be mapped: it must be a readable file that is not empty.")
+        }
+    }
+
+    deinit { bench_unmap(address, exactByteCount) }
+
+    /// Compares every byte with memory at `base`.
+    func requireEqual(at base: UInt, variant: String) throws(RunError) {
+        let equal = bench_equal_prefix(base, address, byteCount)
+        guard equal < byteCount else { return }
+        throw .mismatch(
+            "Wrong contents from \(variant): byte \(equal % System.pageSize) of page \(equal / System.pageSize)."
+        )
+    }
+}

@@ -1,0 +1,73 @@
+import CBaseline
+import Glibc
+
+/// The order in which pages are touched.
+enum TouchPattern: String {
+    case ascending
+    case shuffled
+}
+
+/// Faulting threads that stand at the start and touch every page of a region once when let go.
+@safe struct Touchers: ~Copyable {
+    private let handle: OpaquePointer
+    private let pages: Int
+
+    init(
+        base: UInt, source: PageSource, threads: Int, pattern: TouchPattern, seed: UInt64, cpu: Int32
+    ) throws(RunError) {
+        pages = source.pageCount
+        var plan = bench_touch_plan()
+        plan.base = base
+        plan.expected = source.address
+        plan.pages = pages
+        plan.page_size = System.pageSize
+        plan.threads = UInt32(threads)
+        plan.pattern = UInt32(pattern == .ascending ? BENCH_PATTERN_ASCENDING : BENCH_PATTERN_SHUFFLED)
+        plan.seed = seed
+        plan.cpu = cpu
+        guard let handle = unsafe bench_touchers_make(&plan) else {
+            throw .failed("\(threads) faulting threads could not be started: \(System.describe(errno)).")
+        }
+        unsafe self.handle = unsafe handle
+    }
+
+    deinit { unsafe bench_touchers_destroy(handle) }
+
+    /// Lets the threads go and waits until every page has been touched. Allocates nothing.
+    borrowing func run() throws(RunError) {
+        unsafe bench_touchers_release(handle)
+        try finish()
+    }
+
+    /// Lets the threads go.
+    borrowing func release() { unsafe bench_touchers_release(handle) }
+
+    /// Waits until every page has been touched.
+    borrowing func finish() throws(RunError) {
+        guard unsafe bench_touchers_wait(handle, 120) == 0 else {
+            // A parked thread can be neither joined nor ended: the process has to go with it.
+            System.write("faultline-bench: a faulting thread has been waiting for two minutes.\n", to: .error)
+            exit(1)
+        }
+    }
+
+    /// Pages in which a checked word was wrong.
+    var mismatches: UInt64 { unsafe bench_touchers_mismatches(handle) }
+
+    /// First touch begun to last touch ended, nanoseconds.
+    var elapsed: UInt64 { unsafe bench_touchers_elapsed(handle) }
+
+    /// Nanoseconds per touch.
+    var latencies: [UInt64] {
+        var result = [UInt64](repeating: 0, count: pages)
+        unsafe bench_touchers_latencies(handle, &result)
+        return result
+    }
+
+    /// When each touch ended, nanoseconds after the first began, ascending.
+    var completions: [UInt64] {
+        var result = [UInt64](repeating: 0, count: pages)
+        unsafe bench_touchers_completions(handle, &result)
+        return result.sorted()
+    }
+}

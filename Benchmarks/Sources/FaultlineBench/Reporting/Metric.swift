@@ -1,0 +1,71 @@
+/// What is reported, by the names of the JSON output.
+enum Metric: String, CaseIterable {
+    case latency
+    case throughput
+    case time
+    case contextSwitchesPerFault = "context_switches_per_fault"
+    case ioctlsPerFault = "ioctls_per_fault"
+    case copiesPerFault = "copies_per_fault"
+    case wakesPerFault = "wakes_per_fault"
+    case readsPerFault = "reads_per_fault"
+    case messagesPerFault = "messages_per_fault"
+    case bytesPerFault = "bytes_per_fault"
+    case allocationsPerFault = "allocations_per_fault"
+    case eexist
+    case eagain
+
+    /// The unit, unless a row says otherwise.
+    var unit: String {
+        switch self {
+        case .latency, .time: "ns"
+        case .throughput: "faults/s"
+        case .bytesPerFault: "bytes/fault"
+        case .eexist, .eagain: "count"
+        default: "1/fault"
+        }
+    }
+
+    /// In words, for tables and verdicts.
+    var title: String {
+        switch self {
+        case .contextSwitchesPerFault: "context switches per fault"
+        case .ioctlsPerFault: "ioctls per fault"
+        case .allocationsPerFault: "allocations per fault"
+        default: rawValue
+        }
+    }
+}
+
+/// What distinguishes a row from others of its scenario.
+struct Parameter: Equatable {
+    enum Value: Equatable {
+        case number(Int)
+        case text(String)
+
+        var text: String {
+            switch self {
+            case .number(let number): String(number)
+            case .text(let text): text
+            }
+        }
+    }
+
+    var name: String
+    var value: Value
+
+    static func threads(_ count: Int) -> Parameter { Parameter(name: "threads", value: .number(count)) }
+    static func pages(_ count: Int) -> Parameter { Parameter(name: "pages", value: .number(count)) }
+    static func pin(_ pinning: Pinning) -> Parameter {
+        Parameter(name: "pin", value: .text(pinning.rawValue))
+    }
+    static func text(_ name: String, _ value: String) -> Parameter {
+        Parameter(name: name, value: .text(value))
+    }
+
+    var json: (String, JSON) {
+        switch value {
+        case .number(let number): (name, .number(Double(number)))
+        case .text(let text): (name, .string(text))
+        }
+    }
+}

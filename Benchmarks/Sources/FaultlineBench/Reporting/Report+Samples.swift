@@ -1,0 +1,63 @@
+extension Report {
+    /// Adds the rows that every scenario with faults has.
+    mutating func add(
+        _ samples: [Sample], scenario: String, variant: String, parameters: [Parameter], unit: String
+    ) {
+        func row(_ metric: Metric, unit: String? = nil, p99: [Double] = [], _ value: (Sample) -> Double) {
+            results.append(
+                ResultRow(
+                    scenario: scenario, variant: variant, parameters: parameters, metric: metric, unit: unit,
+                    values: samples.map(value), p99: p99))
+        }
+        func perFault(_ metric: Metric, _ count: (Sample) -> UInt64) {
+            row(metric) { Double(count($0)) / Double($0.pages) }
+        }
+        row(.latency, p99: samples.map(\.latency.p99), \.latency.p50)
+        row(.throughput, unit: unit) { Double($0.pages) / (Double($0.elapsed) / 1e9) }
+        perFault(.contextSwitchesPerFault, \.contextSwitches)
+        perFault(.ioctlsPerFault, \.counters.ioctls)
+        perFault(.copiesPerFault, \.counters.copies)
+        perFault(.wakesPerFault, \.counters.wakes)
+        perFault(.readsPerFault, \.counters.reads)
+        perFault(.messagesPerFault, \.counters.messages)
+        perFault(.bytesPerFault, \.counters.bytes)
+        if System.allocationsAreCounted { perFault(.allocationsPerFault, \.allocations) }
+        row(.eexist) { Double($0.counters.eexist) }
+        row(.eagain) { Double($0.counters.eagain) }
+    }
+
+    /// Adds ratios of medians, for the metrics that both variants have.
+    mutating func addRatios(
+        _ scenario: String, _ numerator: String, over denominator: String, _ metrics: [Metric],
+        parameters: [Parameter]
+    ) {
+        for metric in metrics {
+            guard let above = result(scenario, numerator, metric, parameters),
+                let below = result(scenario, denominator, metric, parameters), below.median > 0
+            else { continue }
+            ratios.append(
+                RatioRow(
+                    scenario: scenario, numerator: numerator, denominator: denominator,
+                    parameters: parameters,
+                    metric: metric, median: above.median / below.median))
+        }
+    }
+
+    /// Adds a chart of bars for each metric, one bar per row.
+    mutating func addBars(_ scenario: String, _ metrics: [Metric]) {
+        for metric in metrics {
+            let rows = results.filter { $0.scenario == scenario && $0.metric == metric }
+            guard let first = rows.first else { continue }
+            let bars = rows.map { row in
+                Chart.Bar(
+                    label: row.label, isBaseline: row.variant.hasPrefix("c-"), value: row.median,
+                    low: row.min,
+                    high: row.max)
+            }
+            charts.append(
+                Chart(
+                    scenario: scenario, title: "\(scenario): \(metric.title)",
+                    kind: .bars(bars, isTime: first.unit == "ns", unit: first.unit)))
+        }
+    }
+}

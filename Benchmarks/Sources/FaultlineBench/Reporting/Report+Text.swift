@@ -1,0 +1,72 @@
+extension Report {
+    /// What `--format table` prints: a table for each scenario, then a line of verdict for each.
+    var text: String {
+        var text = machine.text + "\n"
+        for scenario in scenarios {
+            text += "\n\(scenario)\n" + Report.table(results.filter { $0.scenario == scenario }).text
+        }
+        text += "\n"
+        for scenario in scenarios { text += verdict(scenario) + "\n" }
+        return text
+    }
+
+    /// Scenarios that have results, in order.
+    var scenarios: [String] {
+        var names: [String] = []
+        for row in results where !names.contains(row.scenario) { names.append(row.scenario) }
+        return names
+    }
+
+    /// One line: the ratios to the baseline, and the bounds.
+    func verdict(_ scenario: String) -> String {
+        let own = checks.filter { $0.scenario == scenario }
+        if !own.isEmpty { return "\(scenario): " + own.map(\.text).joined(separator: "; ") }
+        let parts = ratios.filter { $0.scenario == scenario }.map { ratio in
+            let place = ratio.parameters.map { "\($0.name) \($0.value.text)" }.joined(separator: ", ")
+            let value = Table.number(ratio.median, places: 2)
+            return "\(ratio.numerator) / \(ratio.denominator) \(ratio.metric.title) \(value)"
+                + (place.isEmpty ? "" : " (\(place))")
+        }
+        return "\(scenario): " + (parts.isEmpty ? "contents verified" : parts.joined(separator: "; "))
+    }
+
+    /// One line per variant and parameters, one column per metric that any of them has.
+    static func table(_ rows: [ResultRow]) -> Table {
+        let columns: [(Metric, String, (ResultRow) -> String)] = [
+            (.latency, "p50", { Table.time($0.median) }),
+            (.latency, "p99", { $0.p99.map { Table.time($0) } ?? "-" }),
+            (.time, "time", { Table.time($0.median) }),
+            (.throughput, "per second", { Table.count($0.median) }),
+            (.throughput, "min–max", { "\(Table.count($0.min))–\(Table.count($0.max))" }),
+            (.contextSwitchesPerFault, "switches", { Table.number($0.median, places: 2) }),
+            (.ioctlsPerFault, "ioctls", { Table.number($0.median, places: 2) }),
+            (.wakesPerFault, "wakes", { Table.number($0.median, places: 2) }),
+            (.readsPerFault, "reads", { Table.number($0.median, places: 2) }),
+            (.allocationsPerFault, "allocations", { Table.number($0.median, places: 2) }),
+            (.eexist, "EEXIST", { Table.number($0.median, places: 0) }),
+            (.eagain, "EAGAIN", { Table.number($0.median, places: 0) }),
+        ]
+        let present = columns.filter { column in rows.contains { $0.metric == column.0 } }
+        var table = Table(header: ["variant"] + present.map(\.1))
+        var seen: [String] = []
+        for row in rows {
+            let label = row.label
+            guard !seen.contains(label) else { continue }
+            seen.append(label)
+            let own = rows.filter { $0.label == label }
+            table.rows.append(
+                [label]
+                    + present.map { column in own.first { $0.metric == column.0 }.map(column.2) ?? "" })
+        }
+        return table
+    }
+}
+
+extension ResultRow {
+    /// The variant with what distinguishes the row, but not what all rows of a run share.
+    var label: String {
+        let shared = ["pages", "pin", "pattern"]
+        let own = parameters.filter { !shared.contains($0.name) }
+        return variant + own.map { " \($0.name)=\($0.value.text)" }.joined()
+    }
+}

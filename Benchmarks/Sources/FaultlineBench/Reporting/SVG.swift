@@ -1,0 +1,87 @@
+/// Drawing of charts as inline SVG. Colours come from the page's style sheet, so that it can be light or dark.
+enum SVG {
+    static let width = 760.0
+
+    static func draw(_ chart: Chart) -> String {
+        switch chart.kind {
+        case .bars(let bars, let isTime, let unit): draw(bars, chart.title, isTime: isTime, unit: unit)
+        case .lines(let series, let x, let y, let xTitle):
+            draw(series, chart.title, x: x, y: y, xTitle: xTitle)
+        }
+    }
+
+    /// Horizontal bars of medians with the range of the runs.
+    private static func draw(_ bars: [Chart.Bar], _ title: String, isTime: Bool, unit: String) -> String {
+        let left = 230.0
+        let right = 110.0
+        let step = 26.0
+        let height = Double(bars.count) * step + 16
+        let longest = max(bars.map(\.high).max() ?? 1, .leastNonzeroMagnitude)
+        let scale = (width - left - right) / longest
+        var body = ""
+        for (index, bar) in bars.enumerated() {
+            let top = 8 + Double(index) * step
+            let middle = top + 9
+            let value = isTime ? Table.time(bar.value) : "\(Table.count(bar.value)) \(unit)"
+            body += text(left - 8, middle + 4, bar.label, anchor: "end")
+            body += """
+                <rect class="\(bar.isBaseline ? "c" : "f")" x="\(px(left))" y="\(px(top))" \
+                width="\(px(bar.value * scale))" height="18" rx="2"/>
+                """
+            let ends = (left + bar.low * scale, left + bar.high * scale)
+            body += """
+                <path class="w" d="M\(px(ends.0)) \(px(middle))H\(px(ends.1))M\(px(ends.0)) \(px(middle - 4))v8\
+                M\(px(ends.1)) \(px(middle - 4))v8"/>
+                """
+            body += text(max(left + bar.value * scale, ends.1) + 6, middle + 4, value, anchor: "start")
+        }
+        return figure(title, body, height: height)
+    }
+
+    /// Lines over two axes with labelled places.
+    private static func draw(
+        _ series: [Chart.Series], _ title: String, x: [Chart.Tick], y: [Chart.Tick], xTitle: String
+    ) -> String {
+        let height = 300.0
+        let (left, right, top, bottom) = (70.0, 20.0, 10.0, 64.0)
+        func place(_ value: Double, _ ticks: [Chart.Tick], _ from: Double, _ to: Double) -> Double {
+            let low = ticks.first?.place ?? 0
+            let span = max((ticks.last?.place ?? 1) - low, .leastNonzeroMagnitude)
+            return from + (min(max(value, low), low + span) - low) / span * (to - from)
+        }
+        func across(_ value: Double) -> Double { place(value, x, left, width - right) }
+        func up(_ value: Double) -> Double { place(value, y, height - bottom, top) }
+        var body = ""
+        for tick in x {
+            body += "<path class=\"g\" d=\"M\(px(across(tick.place))) \(px(top))V\(px(height - bottom))\"/>"
+            body += text(across(tick.place), height - bottom + 16, tick.label, anchor: "middle")
+        }
+        for tick in y {
+            body += "<path class=\"g\" d=\"M\(px(left)) \(px(up(tick.place)))H\(px(width - right))\"/>"
+            body += text(left - 6, up(tick.place) + 4, tick.label, anchor: "end")
+        }
+        body += text((left + width - right) / 2, height - bottom + 32, xTitle, anchor: "middle")
+        for (index, line) in series.enumerated() {
+            let points = line.points.map { "\(px(across($0.x))),\(px(up($0.y)))" }.joined(separator: " ")
+            body += "<polyline class=\"s\(index % 6)\" points=\"\(points)\"/>"
+            let start = left + Double(index) * (width - left - right) / Double(max(series.count, 1))
+            body += "<path class=\"s\(index % 6)\" d=\"M\(px(start)) \(px(height - 12))h18\"/>"
+            body += text(start + 24, height - 8, line.name, anchor: "start")
+        }
+        return figure(title, body, height: height)
+    }
+
+    private static func figure(_ title: String, _ body: String, height: Double) -> String {
+        """
+        <figure><figcaption>\(HTML.escape(title))</figcaption>\
+        <svg viewBox="0 0 \(px(width)) \(px(height))" role="img" aria-label="\(HTML.escape(title))">\(body)</svg></figure>
+
+        """
+    }
+
+    private static func text(_ x: Double, _ y: Double, _ content: String, anchor: String) -> String {
+        "<text x=\"\(px(x))\" y=\"\(px(y))\" text-anchor=\"\(anchor)\">\(HTML.escape(content))</text>"
+    }
+
+    private static func px(_ value: Double) -> String { Table.number(value, places: 1) }
+}

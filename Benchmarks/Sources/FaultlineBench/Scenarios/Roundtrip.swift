@@ -1,0 +1,27 @@
+extension TouchScenario {
+    /// One thread, one page at a time: what the road from fault to page costs.
+    static let roundtrip = TouchScenario(
+        name: "roundtrip",
+        summary: "one thread, one page at a time: latency of a single fault",
+        variants: [
+            CVariant(name: "c-read", style: .read),
+            CVariant(name: "c-epoll", style: .epoll),
+        ],
+        pattern: .ascending,
+        threads: (usual: [1], tour: [1]),
+        pages: (usual: 20_000, tour: 5_000),
+        ratios: ["faultline-sync", "faultline-async", "faultline-suspend"].flatMap { name in
+            ["c-epoll", "c-read"].map {
+                (numerator: name, denominator: $0, metrics: [Metric.latency, .throughput])
+            }
+        },
+        goals: [
+            Goal(figure: .ratio("faultline-sync", over: "c-epoll", .latency), bound: .atMost(1.10)),
+            Goal(figure: .ratio("faultline-async", over: "c-epoll", .latency), bound: .atMost(1.20)),
+            Goal(figure: .ratio("faultline-suspend", over: "c-epoll", .latency), bound: .atMost(1.45)),
+            Goal(figure: .value("faultline-sync", .contextSwitchesPerFault), bound: .atMost(2.05)),
+            Goal(figure: .value("faultline-async", .contextSwitchesPerFault), bound: .atMost(2.05)),
+            Goal(figure: .value("faultline-suspend", .contextSwitchesPerFault), bound: .atMost(2.05)),
+            Goal(figure: .value("faultline-sync", .allocationsPerFault), bound: .atMost(0)),
+        ])
+}

@@ -1,0 +1,31 @@
+/// Something to measure.
+protocol Scenario: Sendable {
+    var name: String { get }
+    /// A few words for `--list`.
+    var summary: String { get }
+
+    func run(_ context: Context, into report: inout Report) async throws
+}
+
+/// What was asked for.
+struct Context {
+    var arguments: Arguments
+    var placement: Placement
+    var progress = Progress()
+
+    /// Whether no scenario was named: all of them, small.
+    var isTour: Bool { arguments.scenarios.isEmpty }
+    var runs: Int { arguments.runs ?? (isTour ? 3 : 5) }
+    var rounds: Rounds { Rounds(count: runs, progress: progress) }
+
+    func pages(_ usual: Int, tour: Int) -> Int { arguments.pages ?? (isTour ? tour : usual) }
+    func threads(_ usual: [Int], tour: [Int]) -> [Int] { arguments.threads ?? (isTour ? tour : usual) }
+}
+
+/// All there are, in the order of the tour.
+enum Scenarios {
+    static let all: [any Scenario] = [
+        TouchScenario.roundtrip, TouchScenario.threads, TouchScenario.scan, RestoreScenario(),
+        MixedScenario(),
+    ]
+}

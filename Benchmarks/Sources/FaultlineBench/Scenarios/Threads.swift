@@ -1,0 +1,24 @@
+extension TouchScenario {
+    /// Many threads that fault at once: what batching and merged wakes are worth.
+    static let threads = TouchScenario(
+        name: "threads",
+        summary: "1, 4, 16 and 64 threads that touch random pages at once",
+        variants: [
+            CVariant(name: "c-one", style: .epoll),
+            CVariant(name: "c-batch", style: .batch),
+            CVariant(name: "c-merged", style: .merged),
+        ],
+        pattern: .shuffled,
+        threads: (usual: [1, 4, 16, 64], tour: [1, 16, 64]),
+        takesThreads: true,
+        pages: (usual: 20_000, tour: 5_000),
+        ratios: ["c-one", "c-batch", "c-merged"].map {
+            (numerator: "faultline", denominator: $0, metrics: [Metric.throughput, .latency])
+        },
+        goals: [
+            Goal(figure: .ratio("faultline", over: "c-one", .throughput), bound: .atLeast(1.4), threads: 64),
+            Goal(
+                figure: .ratio("faultline", over: "c-merged", .throughput), bound: .atLeast(0.9), threads: 64),
+            Goal(figure: .value("faultline", .ioctlsPerFault), bound: .atMost(1.05), threads: 64),
+        ])
+}

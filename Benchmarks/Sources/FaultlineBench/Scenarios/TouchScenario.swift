@@ -1,0 +1,92 @@
+/// A scenario in which threads touch every page of a region once: what varies is who serves them, the order, and how
+/// many threads there are.
+struct TouchScenario: Scenario {
+    /// A figure that is held against a bound when everything runs on one core.
+    struct Goal {
+        enum Figure {
+            case ratio(String, over: String, Metric)
+            case value(String, Metric)
+        }
+
+        var figure: Figure
+        var bound: Check.Bound
+        /// Only for this number of threads.
+        var threads: Int?
+    }
+
+    var name: String
+    var summary: String
+    var variants: [any Variant]
+    var pattern: TouchPattern
+    /// Numbers of threads, usually and in the tour.
+    var threads: (usual: [Int], tour: [Int])
+    /// Whether `--threads` applies.
+    var takesThreads = false
+    /// Pages, usually and in the tour.
+    var pages: (usual: Int, tour: Int)
+    /// What is divided by what, and in which metrics. Those whose variants are absent are left out.
+    var ratios: [(numerator: String, denominator: String, metrics: [Metric])]
+    var goals: [Goal] = []
+    var unit = "faults/s"
+
+    func run(_ context: Context, into report: inout Report) async throws {
+        let pageCount = context.pages(pages.usual, tour: pages.tour)
+        let source = try PageSource(pages: pageCount, seed: 0x5eed)
+        let counts = takesThreads ? context.threads(threads.usual, tour: threads.tour) : threads.usual
+        for count in counts {
+            let used = min(count, pageCount)
+            let samples = try await context.rounds.run(
+                "\(name), \(used) threads", variants.map(\.name)
+            ) { variant, round in
+                let run = TouchRun(
+                    source: source, placement: context.placement, threads: used, pattern: pattern,
+                    seed: UInt64(round) &* 7919 &+ 1)
+                return try await run.measure(variants[variant])
+            }
+            let parameters: [Parameter] = [
+                .threads(count), .pages(pageCount), .pin(context.arguments.pin),
+                .text("pattern", pattern.rawValue),
+            ]
+            for (variant, samples) in zip(variants, samples) {
+                report.add(samples, scenario: name, variant: variant.name, parameters: parameters, unit: unit)
+            }
+            for ratio in ratios {
+                report.addRatios(
+                    name, ratio.numerator, over: ratio.denominator, ratio.metrics,
+                    parameters: takesThreads ? [.threads(count)] : [])
+            }
+            if context.arguments.pin == .same { check(threads: count, in: &report) }
+            report.charts.append(
+                .latencies(
+                    "\(name): latency percentiles" + (takesThreads ? ", \(count) threads" : ""),
+                    scenario: name,
+                    zip(variants, samples).map { ($0.name, $1.map(\.latency)) }))
+        }
+        report.addBars(name, [.throughput, .latency])
+    }
+
+    private func check(threads count: Int, in report: inout Report) {
+        let parameters = [Parameter.threads(count)]
+        for goal in goals where goal.threads == nil || goal.threads == count {
+            switch goal.figure {
+            case .ratio(let numerator, let denominator, let metric):
+                let ratio = report.ratios.last {
+                    $0.scenario == name && $0.numerator == numerator && $0.denominator == denominator
+                        && $0.metric == metric && (!takesThreads || $0.parameters == parameters)
+                }
+                guard let ratio else { continue }
+                report.checks.append(
+                    Check(
+                        scenario: name, figure: "\(numerator) / \(denominator) \(metric.title)",
+                        value: ratio.median,
+                        bound: goal.bound))
+            case .value(let variant, let metric):
+                guard let row = report.result(name, variant, metric, parameters) else { continue }
+                report.checks.append(
+                    Check(
+                        scenario: name, figure: "\(variant) \(metric.title)", value: row.median,
+                        bound: goal.bound))
+            }
+        }
+    }
+}

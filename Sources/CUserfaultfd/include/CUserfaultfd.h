@@ -218,6 +218,12 @@ static inline struct cuserfaultfd_status cuserfaultfd_read_status(int fd) {
 
 static inline int64_t cuserfaultfd_page_size(void) { return sysconf(_SC_PAGESIZE); }
 
+// An empty file of no name: every access to a mapping of it raises SIGBUS.
+static inline int cuserfaultfd_empty_file(void) {
+    int fd = (int)syscall(SYS_memfd_create, "userfault-empty", 1u /* MFD_CLOEXEC */);
+    return fd < 0 ? -errno : fd;
+}
+
 static inline uint32_t cuserfaultfd_thread_id(void) { return (uint32_t)syscall(SYS_gettid); }
 
 #endif

@@ -1,0 +1,57 @@
+public import Userfault
+
+/// A run of adjacent pages of one region that threads wait for, or are about to be filled with those.
+public struct FaultRequest: Sendable {
+    /// The addresses of the pages, page-aligned.
+    public let range: AddressRange
+    /// The addresses of the region they belong to.
+    public let region: AddressRange
+    /// The size of the region's pages in bytes.
+    public let pageSize: Int
+    /// Why the threads wait.
+    public let kind: Fault.Kind
+    /// Whether one of them wants to write.
+    public let isWrite: Bool
+    /// The kernel's thread id of the first thread that waits, when the pager asked for it.
+    public let threadID: UInt32?
+    /// How often the handler has failed on these pages already.
+    public let attempt: Int
+
+    let pool: PageBufferPool
+    let link: PagerLink
+    /// Set when the request has a task.
+    var id = RequestID.none
+
+    /// Where the pages begin, in bytes from the start of the region.
+    public var offset: Int { Int(range.start - region.start) }
+    /// The number of bytes to supply.
+    public var byteCount: Int { range.byteCount }
+    /// The number of pages to supply.
+    public var pageCount: Int { range.byteCount / pageSize }
+
+    /// A buffer as long as the request, from the region's pool. Any thread; takes a lock for a moment, and maps memory
+    /// only when the pool has none of that size.
+    ///
+    /// - Throws: ``SystemFailure`` when there is no memory.
+    public func makeBuffer() throws(SystemFailure) -> PageBuffer {
+        try pool.take(byteCount)
+    }
+
+    /// A buffer for a part of the request: `byteCount` bytes, a whole number of pages.
+    ///
+    /// - Throws: ``SystemFailure`` when there is no memory.
+    /// - Precondition: `byteCount` is a multiple of ``pageSize`` between one page and ``byteCount``.
+    public func makeBuffer(byteCount: Int) throws(SystemFailure) -> PageBuffer {
+        precondition(byteCount > 0 && byteCount % pageSize == 0 && byteCount <= self.byteCount)
+        return try pool.take(byteCount)
+    }
+
+    /// Hands in a part of the answer before the rest is known; its threads are let go at the end of the turn. Call it
+    /// from ``FaultHandler/resolve(_:)``, from any thread; it returns when the part is taken.
+    ///
+    /// - Parameter part: a resolution with a range of its own (``Resolution/covering(_:)``).
+    /// - Throws: ``PagerError`` when the part does not fit the request, or the request is over.
+    public func supply(_ part: Resolution) async throws(PagerError) {
+        try await link.supply(part, to: id)
+    }
+}

@@ -1,0 +1,34 @@
+/// Pages from bytes that are in memory already: an image that was read, made or mapped before.
+///
+/// Pages are copied from where the bytes lie, at once, without a task. What lies behind the end of the bytes is zero.
+public struct MemoryHandler: FaultHandler {
+    /// The bytes.
+    public let source: PageSource
+    /// Where in the bytes the region begins.
+    public let baseOffset: Int
+
+    /// A handler for the bytes of `source` from `baseOffset` on.
+    ///
+    /// - Precondition: `baseOffset` is not negative.
+    public init(_ source: PageSource, startingAt baseOffset: Int = 0) {
+        precondition(baseOffset >= 0)
+        self.source = source
+        self.baseOffset = baseOffset
+    }
+
+    /// The bytes where they lie; for a request that reaches past their end, a copy filled up with zeroes.
+    public func resolveNow(_ request: FaultRequest) throws -> Resolution? {
+        let offset = baseOffset + request.offset
+        let available = source.byteCount - offset
+        if available >= request.byteCount { return .copy(from: source, at: offset) }
+        if available <= 0 { return .zero }
+        var buffer = try request.makeBuffer()
+        buffer.copy(source, offset..<offset + available)
+        return .copy(buffer)
+    }
+
+    /// As ``resolveNow(_:)``.
+    public func resolve(_ request: FaultRequest) async throws -> Resolution {
+        try resolveNow(request) ?? .zero
+    }
+}

@@ -1,0 +1,11 @@
+/// Pages that read as zero, like ordinary fresh memory.
+public struct ZeroFillHandler: FaultHandler {
+    /// A handler that fills with zeroes.
+    public init() {}
+
+    /// Zeroes, at once.
+    public func resolveNow(_ request: FaultRequest) throws -> Resolution? { .zero }
+
+    /// Zeroes.
+    public func resolve(_ request: FaultRequest) async throws -> Resolution { .zero }
+}

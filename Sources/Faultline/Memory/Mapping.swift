@@ -1,0 +1,222 @@
+// The one file of this module that maps memory and touches it through pointers. Everything here is checked
+// against the bounds of its mapping, so that the rest of the module is free of `unsafe`.
+
+internal import Glibc
+package import Userfault
+
+/// Memory that we mapped, unmapped when the last reference goes.
+///
+/// Safe from every thread as far as its bounds go; who may touch which bytes when is the caller's matter, as with
+/// any shared memory: buffers belong to one request at a time, files are mapped read-only, and the bytes of a
+/// region belong to the application's threads.
+@safe
+package final class Mapping: Sendable {
+    package let address: UInt
+    package let byteCount: Int
+    private let ownsMemory: Bool
+
+    private init(address: UInt, byteCount: Int, ownsMemory: Bool) {
+        self.address = address
+        self.byteCount = byteCount
+        self.ownsMemory = ownsMemory
+    }
+
+    deinit {
+        if ownsMemory, let base = unsafe UnsafeMutableRawPointer(bitPattern: address) {
+            _ = unsafe munmap(base, byteCount)
+        }
+    }
+
+    package var range: AddressRange { AddressRange(start: address, byteCount: byteCount) }
+
+    /// Private anonymous memory, not yet populated and not passed on to forked children: in a child the pages
+    /// nobody touched would read as zeroes, whatever they are meant to hold.
+    package static func anonymous(byteCount: Int, inheritedByFork: Bool = false) throws(SystemFailure)
+        -> Mapping
+    {
+        let mapping = try map(
+            byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+        if !inheritedByFork, let base = unsafe UnsafeMutableRawPointer(bitPattern: mapping.address) {
+            _ = unsafe madvise(base, byteCount, MADV_DONTFORK)
+        }
+        return mapping
+    }
+
+    /// A file's bytes, read-only. Bytes past the end of the file's last page are refused by the kernel (SIGBUS on
+    /// access, `EFAULT` for an ioctl).
+    package static func file(_ file: OpenFile, byteCount: Int) throws(SystemFailure) -> Mapping {
+        try map(byteCount, PROT_READ, MAP_PRIVATE, file.descriptor, 0)
+    }
+
+    /// Memory of somebody else, for whose life the caller answers.
+    package static func borrowed(_ range: AddressRange) -> Mapping {
+        Mapping(address: range.start, byteCount: range.byteCount, ownsMemory: false)
+    }
+
+    private static func map(
+        _ byteCount: Int, _ protection: CInt, _ flags: CInt, _ descriptor: CInt, _ offset: Int
+    ) throws(SystemFailure) -> Mapping {
+        let base = unsafe mmap(nil, byteCount, protection, flags, descriptor, offset)
+        guard let base = unsafe base, unsafe base != UnsafeMutableRawPointer(bitPattern: -1) else {
+            throw SystemFailure(call: "mmap", errno: errno)
+        }
+        return Mapping(address: UInt(bitPattern: base), byteCount: byteCount, ownsMemory: true)
+    }
+
+    private func pointer(_ offset: Int, _ count: Int) -> UnsafeMutableRawPointer {
+        precondition(
+            offset >= 0 && count >= 0 && offset <= byteCount && count <= byteCount - offset,
+            "Faultline: bytes \(offset)..<\(offset &+ count) are outside of a mapping of \(byteCount) bytes")
+        guard let base = unsafe UnsafeMutableRawPointer(bitPattern: address) else {
+            preconditionFailure("Faultline: a mapping cannot begin at address zero")
+        }
+        return unsafe base + offset
+    }
+
+    package func load<T: BitwiseCopyable>(_ offset: Int, as type: T.Type) -> T {
+        unsafe pointer(offset, MemoryLayout<T>.size).loadUnaligned(as: type)
+    }
+
+    package func store<T: BitwiseCopyable>(_ value: T, _ offset: Int) {
+        unsafe pointer(offset, MemoryLayout<T>.size).storeBytes(of: value, as: T.self)
+    }
+
+    package func withBytes<R, E: Error>(_ range: Range<Int>, _ body: (RawSpan) throws(E) -> R) throws(E) -> R
+    {
+        let base = unsafe UnsafeRawPointer(pointer(range.lowerBound, range.count))
+        return try unsafe body(RawSpan(_unsafeStart: base, byteCount: range.count))
+    }
+
+    package func withMutableBytes<R, E: Error>(
+        _ range: Range<Int>, _ body: (inout MutableRawSpan) throws(E) -> R
+    ) throws(E) -> R {
+        let base = unsafe pointer(range.lowerBound, range.count)
+        var span = unsafe MutableRawSpan(_unsafeStart: base, byteCount: range.count)
+        return try body(&span)
+    }
+
+    /// Lets `body` append bytes from `range.lowerBound` on, and says how many it appended.
+    package func append<E: Error>(
+        _ range: Range<Int>, _ body: (inout OutputRawSpan) throws(E) -> Void
+    ) throws(E) -> Int {
+        let base = unsafe pointer(range.lowerBound, range.count)
+        let bytes = unsafe UnsafeMutableRawBufferPointer(start: base, count: range.count)
+        var span = unsafe OutputRawSpan(buffer: bytes, initializedCount: 0)
+        try body(&span)
+        return unsafe span.finalize(for: bytes)
+    }
+
+    package func zero(_ range: Range<Int>) {
+        _ = unsafe memset(pointer(range.lowerBound, range.count), 0, range.count)
+    }
+
+    package func copyBytes(_ range: Range<Int>) -> [UInt8] {
+        unsafe [UInt8](
+            UnsafeRawBufferPointer(start: pointer(range.lowerBound, range.count), count: range.count))
+    }
+
+    package func write(_ bytes: [UInt8], at offset: Int) {
+        let target = unsafe pointer(offset, bytes.count)
+        unsafe bytes.withUnsafeBytes { source in
+            guard let base = source.baseAddress else { return }
+            unsafe target.copyMemory(from: base, byteCount: source.count)
+        }
+    }
+
+    /// Copies the bytes `range` of `source` to the beginning of this mapping.
+    package func copy(_ source: Mapping, _ range: Range<Int>) {
+        let target = unsafe pointer(0, range.count)
+        unsafe target.copyMemory(from: source.pointer(range.lowerBound, range.count), byteCount: range.count)
+    }
+
+    /// The bytes as a pointer, for the one public accessor that says so.
+    @unsafe package var basePointer: UnsafeMutableRawPointer { unsafe pointer(0, byteCount) }
+
+    /// Puts memory in the place of `range` whose every access raises SIGBUS (a mapping of an empty file), in
+    /// constant time however long the range is. What stood there is gone.
+    package func seal(_ range: AddressRange) throws(SystemFailure) {
+        precondition(range.start >= address && range.end <= address + UInt(byteCount))
+        let descriptor = EmptyFile.open()
+        guard descriptor >= 0 else { throw SystemFailure(call: "memfd_create", errno: -descriptor) }
+        defer { _ = Glibc.close(descriptor) }
+        let base = unsafe mmap(
+            UnsafeMutableRawPointer(bitPattern: range.start), range.byteCount, PROT_READ | PROT_WRITE,
+            MAP_SHARED | MAP_FIXED | MAP_NORESERVE, descriptor, 0)
+        guard unsafe base != UnsafeMutableRawPointer(bitPattern: -1) else {
+            throw SystemFailure(call: "mmap", errno: errno)
+        }
+    }
+
+    /// Reads from the file at `fileOffset` into the bytes `range` of this mapping until they are full or the file
+    /// ends; blocks on the disk. Returns the number of bytes read.
+    package func read(_ range: Range<Int>, from file: OpenFile, at fileOffset: Int) throws(SystemFailure)
+        -> Int
+    {
+        var done = 0
+        while done < range.count {
+            let count = unsafe pread(
+                file.descriptor, pointer(range.lowerBound + done, range.count - done), range.count - done,
+                fileOffset + done)
+            if count == 0 { break }
+            if count < 0 {
+                if errno == EINTR { continue }
+                throw SystemFailure(call: "pread", errno: errno)
+            }
+            done += count
+        }
+        return done
+    }
+}
+
+/// An open file, closed when the last reference goes.
+package final class OpenFile: Sendable {
+    package let descriptor: CInt
+
+    package init(readingAt path: String) throws(SystemFailure) {
+        descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw SystemFailure(call: "open", errno: errno) }
+    }
+
+    deinit { _ = close(descriptor) }
+
+    /// The file's size in bytes now.
+    package func size() throws(SystemFailure) -> Int {
+        var status = stat()
+        guard unsafe fstat(descriptor, &status) == 0 else { throw SystemFailure(call: "fstat", errno: errno) }
+        return Int(status.st_size)
+    }
+}
+
+package enum SystemPause {
+    /// Gives way to other threads for some 50 microseconds.
+    package static func brief() { _ = usleep(50) }
+}
+
+/// Zeroed words that cost no memory until they are written, for the bitmaps of large regions.
+@safe
+package final class WordStorage {
+    private let words: UnsafeMutablePointer<UInt64>
+    package let count: Int
+
+    package init(count: Int) {
+        self.count = max(count, 1)
+        // calloc takes large blocks straight from the kernel, already zero and untouched.
+        guard let base = unsafe calloc(self.count, MemoryLayout<UInt64>.size) else {
+            preconditionFailure("Faultline: no memory for a bitmap of \(count) words")
+        }
+        unsafe words = base.bindMemory(to: UInt64.self, capacity: self.count)
+    }
+
+    deinit { unsafe free(words) }
+
+    package subscript(index: Int) -> UInt64 {
+        get {
+            precondition(index >= 0 && index < count)
+            return unsafe words[index]
+        }
+        set {
+            precondition(index >= 0 && index < count)
+            unsafe words[index] = newValue
+        }
+    }
+}

@@ -1,0 +1,27 @@
+public import Userfault
+
+/// A failure to supply pages, as told to the owner of the pager.
+public struct FaultFailure: Sendable {
+    /// What was done about it.
+    public enum Action: Hashable, Sendable {
+        /// The handler will be asked again after this pause.
+        case retrying(after: Duration)
+        /// The pages are poisoned: their threads get SIGBUS.
+        case poisoned
+        /// The pager stops.
+        case stopped
+        /// The range went away by itself (unmapped); its threads have been woken.
+        case dropped
+    }
+
+    /// The region's name.
+    public let region: String
+    /// The pages concerned.
+    public let range: AddressRange
+    /// What the handler threw, or what the pager or the kernel refused (``PagerError``).
+    public let error: any Error
+    /// How often it has failed, this time included.
+    public let failures: Int
+    /// What was done about it.
+    public let action: Action
+}

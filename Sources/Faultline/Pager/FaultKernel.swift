@@ -1,0 +1,52 @@
+package import Userfault
+
+/// What the pager asks of the kernel. The real thing is ``KernelDescriptor``; tests that must force an interleaving
+/// put a script in front of it.
+package protocol FaultKernel: AnyObject, Sendable {
+    var fileDescriptor: CInt { get }
+    var features: Features { get }
+    func read(into batch: inout EventBatch) throws(UserfaultfdError) -> Int
+    func register(_ range: AddressRange, modes: RegistrationModes) throws(UserfaultfdError) -> Operations
+    func unregister(_ range: AddressRange) throws(UserfaultfdError)
+    func wake(_ range: AddressRange) throws(UserfaultfdError)
+    func copy(from source: UInt, to range: AddressRange, wake: Bool) -> Outcome
+    func zero(_ range: AddressRange, wake: Bool) -> Outcome
+    func poison(_ range: AddressRange, wake: Bool) -> Outcome
+}
+
+/// A userfaultfd, closed when the last reference goes.
+package final class KernelDescriptor: FaultKernel {
+    private let descriptor: Userfaultfd
+
+    package init(_ descriptor: consuming Userfaultfd) { self.descriptor = descriptor }
+
+    package var fileDescriptor: CInt { descriptor.fileDescriptor }
+    package var features: Features { descriptor.features }
+
+    package func read(into batch: inout EventBatch) throws(UserfaultfdError) -> Int {
+        try batch.read(from: descriptor)
+    }
+
+    package func register(
+        _ range: AddressRange, modes: RegistrationModes
+    ) throws(UserfaultfdError) -> Operations {
+        try descriptor.register(range, modes: modes)
+    }
+
+    package func unregister(_ range: AddressRange) throws(UserfaultfdError) {
+        try descriptor.unregister(range)
+    }
+    package func wake(_ range: AddressRange) throws(UserfaultfdError) { try descriptor.wake(range) }
+
+    package func copy(from source: UInt, to range: AddressRange, wake: Bool) -> Outcome {
+        descriptor.copy(from: source, to: range, options: wake ? [] : .dontWake)
+    }
+
+    package func zero(_ range: AddressRange, wake: Bool) -> Outcome {
+        descriptor.zero(range, options: wake ? [] : .dontWake)
+    }
+
+    package func poison(_ range: AddressRange, wake: Bool) -> Outcome {
+        descriptor.poison(range, options: wake ? [] : .dontWake)
+    }
+}

@@ -1,0 +1,154 @@
+public import EventReactor
+public import Userfault
+
+/// Serves the page faults of its regions: reads them from a userfaultfd on a reactor, asks the regions' handlers, and
+/// installs the answers with as few system calls as they allow.
+///
+/// A pager has one descriptor and lives on one reactor; it may have any number of regions. Its methods may be called
+/// from any thread. Call ``shutdown(within:)`` at the end; a pager that is merely dropped, with all its regions, shuts
+/// down at once.
+public final class Pager: Sendable {
+    /// The reactor it lives on.
+    public let reactor: Reactor
+    /// How its descriptor was had, or nil when it was given.
+    public let access: Userfaultfd.Access?
+    /// What the kernel offers on this descriptor.
+    public let features: Features
+    let core: LoopBound<PagerCore>
+
+    /// Opens a userfaultfd and puts it on `reactor`: by the device node, the system call, or, as the last resort, for
+    /// faults in user mode only (see ``access``; system calls that touch missing pages then fail with `EFAULT`).
+    ///
+    /// - Throws: ``PagerError``; when permission is refused, its text says what to do.
+    public convenience init(
+        on reactor: Reactor, configuration: Configuration = Configuration()
+    ) async throws(PagerError) {
+        var wanted: Features = [.poison]
+        if configuration.reportsThreadIDs { wanted.insert(.threadID) }
+        let descriptor: Userfaultfd
+        do {
+            descriptor = try Userfaultfd(requesting: wanted)
+        } catch {
+            throw PagerError(error)
+        }
+        let access = descriptor.access
+        try await self.init(
+            on: reactor, kernel: KernelDescriptor(descriptor), access: access, configuration: configuration)
+    }
+
+    /// A pager on a descriptor of the caller's making, which it closes in the end.
+    ///
+    /// - Throws: ``PagerError`` when the reactor has been shut down.
+    public convenience init(
+        on reactor: Reactor, descriptor: consuming Userfaultfd, configuration: Configuration = Configuration()
+    ) async throws(PagerError) {
+        let access = descriptor.access
+        try await self.init(
+            on: reactor, kernel: KernelDescriptor(descriptor), access: access, configuration: configuration)
+    }
+
+    package init(
+        on reactor: Reactor, kernel: any FaultKernel, access: Userfaultfd.Access?,
+        configuration: Configuration
+    ) async throws(PagerError) {
+        self.reactor = reactor
+        self.access = access
+        features = kernel.features
+        core = try await reactor.run { () throws(PagerError) in
+            do {
+                let link = PagerLink(reactor: reactor)
+                let core = try PagerCore(
+                    reactor: reactor, kernel: kernel, configuration: configuration, link: link)
+                link.connect(core)
+                return LoopBound(core, on: reactor)
+            } catch {
+                throw PagerError(.reactor, "\(error)")
+            }
+        }
+    }
+
+    deinit {
+        let core = self.core
+        reactor.execute { core.value.close() }
+    }
+
+    /// Maps fresh private memory of `byteCount` bytes, rounded up to pages, whose contents come from `handler`.
+    ///
+    /// - Parameters:
+    ///   - byteCount: the length in bytes.
+    ///   - handler: supplies the pages.
+    ///   - options: name, failure policy and limits.
+    /// - Throws: ``PagerError`` when the length is not positive, or the kernel refuses memory or registration
+    ///   (`UFFDIO_REGISTER`).
+    public func map(
+        byteCount: Int, handler: any FaultHandler, options: RegionOptions = RegionOptions()
+    ) async throws(PagerError) -> Region {
+        try await onCore { core, pager throws(PagerError) in
+            Region(
+                state: try core.map(byteCount: byteCount, handler: handler, options: options), pager: pager)
+        }
+    }
+
+    /// Takes memory of the caller's into service: private anonymous, page-aligned, not overlapping any other region of
+    /// this reactor. Pages that are there already stay as they are.
+    ///
+    /// - Warning: The memory must stay mapped until the region is unmapped or the pager has shut down. What was never
+    ///   supplied by then is poisoned, where the kernel can (6.6).
+    /// - Throws: ``PagerError``: misaligned, overlapping, or refused by the kernel.
+    @unsafe
+    public func register(
+        unsafeMemoryAt range: AddressRange, handler: any FaultHandler,
+        options: RegionOptions = RegionOptions()
+    ) async throws(PagerError) -> Region {
+        try await onCore { core, pager throws(PagerError) in
+            Region(state: try core.register(range, handler: handler, options: options), pager: pager)
+        }
+    }
+
+    /// Takes a region out of service: its handlers' tasks are cancelled, pages that were never supplied raise SIGBUS
+    /// from now on, threads that wait are let go (to find just that). The memory stays mapped as long as the
+    /// ``Region`` lives.
+    ///
+    /// - Throws: ``PagerError`` when the region is not one of this pager, or was unmapped before.
+    public func unmap(_ region: Region) async throws(PagerError) {
+        let range = region.range
+        try await onCore { core, _ throws(PagerError) in try core.remove(range) }
+    }
+
+    /// What has been counted so far.
+    public var statistics: PagerStatistics {
+        get async {
+            await reactor.run { [core] in core.value.snapshot() }
+        }
+    }
+
+    /// Stops reading faults, waits for what is in flight, but no longer than `deadline`, and closes: handlers that are
+    /// still at work are cancelled, pages that were never supplied raise SIGBUS from then on rather than read as zero,
+    /// every thread is let go. Returns when that is done; at once if it was done before.
+    public func shutdown(within deadline: Duration = .seconds(5)) async {
+        await withCheckedContinuation { continuation in
+            reactor.execute { [core] in
+                core.value.notifyWhenClosed(continuation)
+                core.value.drain(within: deadline)
+            }
+        }
+    }
+
+    /// Waits until the pager has shut down.
+    ///
+    /// - Throws: ``PagerError`` when it stopped by itself: because of a failure whose policy is to stop, or an error of
+    ///   its descriptor.
+    public func waitUntilStopped() async throws(PagerError) {
+        await withCheckedContinuation { continuation in
+            reactor.execute { [core] in core.value.notifyWhenClosed(continuation) }
+        }
+        let error = await reactor.run { [core] in core.value.stopError }
+        if let error { throw error }
+    }
+
+    private func onCore<T: Sendable>(
+        _ body: @Sendable (PagerCore, Pager) throws(PagerError) -> T
+    ) async throws(PagerError) -> T {
+        try await reactor.run { () throws(PagerError) in try body(core.value, self) }
+    }
+}

@@ -1,0 +1,135 @@
+import EventReactor
+import Userfault
+
+extension PagerCore: EndOfTurnWork {
+    func endOfTurn() {
+        isCommitScheduled = false
+        guard lifecycle != .closed else { return }
+        commit()
+        if lifecycle == .draining { closeIfDrained() }
+    }
+
+    /// Carries out what is pending: copies first, in ascending order, then the wakes.
+    func commit() {
+        guard let kernel, scheduler.hasPending else { return }
+        let pages = scheduler.beginCommit()
+        let wakesAtOnce = configuration.wakePolicy.wakesAtOnce(pages: pages)
+        statistics.commits += 1
+        isCommitting = true
+        while let operation = scheduler.next() {
+            let outcome: Outcome
+            switch operation.action {
+            case .copy(let source):
+                statistics.copies += 1
+                outcome = kernel.copy(from: source, to: operation.range, wake: wakesAtOnce)
+            case .zero:
+                statistics.zeroPages += 1
+                outcome = kernel.zero(operation.range, wake: wakesAtOnce)
+            case .poison:
+                statistics.poisons += 1
+                outcome = kernel.poison(operation.range, wake: wakesAtOnce)
+            }
+            if case .partial = outcome { statistics.partials += 1 }
+            guard let settlement = scheduler.record(outcome) else { continue }
+            settle(settlement, isAwake: wakesAtOnce)
+            if settlement.disposition != .again { recycleBuffers(settlement.range) }
+        }
+        for range in wakes.ranges { wake(range) }
+        wakes.removeAll()
+        isCommitting = false
+        if stopError != nil { return close() }
+        parkRest()
+    }
+
+    /// Puts an outcome to its place. `isAwake`: the operation has woken the threads of what it did.
+    private func settle(_ settlement: Scheduler<Tag>.Settlement, isAwake: Bool) {
+        switch settlement.disposition {
+        case .done:
+            install(settlement.range)
+            statistics.bytes += settlement.range.byteCount
+            if !isAwake { wakeLater(settlement.range) }
+        case .exists:
+            // Whoever was first may have installed it without waking, or through another mapping.
+            statistics.exists += 1
+            install(settlement.range)
+            wakeLater(settlement.range)
+        case .again:
+            statistics.again += 1
+            scheduler.forEachPiece(in: settlement.range) { piece, part in
+                parked.append(piece.restricted(to: part))
+            }
+        case .gone(.process):
+            stop(
+                because: PagerError(
+                    .kernel, "the process whose memory this was has exited", range: settlement.range))
+        case .gone(.range):
+            scheduler.forEachPiece(in: settlement.range) { piece, part in
+                drop(part, of: piece.tag.region)
+            }
+            wakeLater(settlement.range)
+        case .failed(let error):
+            scheduler.forEachPiece(in: settlement.range) { piece, part in
+                failed(piece, part, error)
+            }
+        }
+    }
+
+    /// Gives back the buffers whose last bytes have been settled.
+    private func recycleBuffers(_ range: AddressRange) {
+        scheduler.forEachPiece(in: range) { piece, part in
+            guard part.end == piece.range.end, case .buffer(let storage) = piece.tag.owner else { return }
+            storage.uses -= 1
+            if storage.uses == 0 { piece.tag.region.pool.recycle(storage) }
+        }
+    }
+
+    private func install(_ range: AddressRange) {
+        scheduler.forEachPiece(in: range) { piece, part in
+            let region = piece.tag.region
+            let pages = region.pages(of: part)
+            region.table.install(pages)
+            statistics.inFlightPages -= pages.count
+            if case .poison = piece.action { statistics.poisonedPages += pages.count }
+        }
+        if lifecycle == .serving { parkedBackoff.reset() }
+    }
+
+    private func wakeLater(_ range: AddressRange) {
+        wakes.add(range) { canWakeAcross($0) }
+    }
+
+    /// Whether nobody in `gap` waits for a page that is still to come.
+    private func canWakeAcross(_ gap: AddressRange) -> Bool {
+        if statistics.inFlightPages == 0 { return true }
+        guard let region = region(at: gap.start), region.range.contains(gap) else { return false }
+        // Looking through a large gap costs more than a second wake.
+        guard gap.byteCount / region.pageSize <= 1 << 14 else { return false }
+        return !region.table.hasInFlight(region.pages(of: gap))
+    }
+
+    /// Parked pieces are retried by timer: no message tells when the address space is quiet again, and asking
+    /// without pause would keep the loop from everything else.
+    private func parkRest() {
+        guard !parked.isEmpty, parkedTimer == nil, lifecycle != .closed else { return }
+        parkedTimer = reactor.startTimer(after: parkedBackoff.next(), self)
+    }
+
+    func retryParked() {
+        parkedTimer = nil
+        for piece in parked { scheduler.add(piece) }
+        parked.removeAll(keepingCapacity: true)
+        scheduleCommit()
+    }
+}
+
+extension Scheduler.Piece {
+    /// The part of this piece that fills `range`.
+    func restricted(to range: AddressRange) -> Self {
+        var piece = self
+        if case .copy(let source) = action {
+            piece.action = .copy(source: source + (range.start - self.range.start))
+        }
+        piece.range = range
+        return piece
+    }
+}

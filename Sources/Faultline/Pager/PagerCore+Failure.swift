@@ -1,0 +1,124 @@
+import EventReactor
+import Userfault
+
+extension PagerCore {
+    /// The handler failed for pages that are in flight. `failures` counts this time.
+    func fail(
+        _ pages: Range<Int>, of region: RegionState, error: any Error, failures: Int, request: FaultRequest
+    ) {
+        statistics.failures += 1
+        let policy = region.options.failurePolicy
+        let action: FaultFailure.Action
+        if failures <= policy.retryLimit, lifecycle == .serving {
+            let delay = policy.delay(afterFailure: failures)
+            askAgain(pages, of: region, request: request, failures: failures, after: delay)
+            action = .retrying(after: delay)
+        } else if policy.fallback == .poison || lifecycle != .serving {
+            giveUp(pages, of: region, failures: failures)
+            action = .poisoned
+        } else {
+            action = .stopped
+        }
+        tell(region, pages, error, failures, action)
+        if action == .stopped { stop(because: PagerError.stopped(by: error, range: region.range(of: pages))) }
+    }
+
+    /// Asks the handler anew after a pause; the pages stay in flight.
+    func askAgain(
+        _ pages: Range<Int>, of region: RegionState, request: FaultRequest, failures: Int,
+        after delay: Duration
+    ) {
+        let id = requests.insert(Request(region: region, pages: pages, template: request, failures: failures))
+        let timer = reactor.startTimer(after: delay, self)
+        retryTimers[timer] = id
+        requests.update(id) { $0.timer = timer }
+    }
+
+    func retryRequest(_ id: RequestID) {
+        guard let request = requests.remove(id), !request.region.isClosed, lifecycle != .closed else {
+            return
+        }
+        let template = request.template
+        ask(
+            request.region, pages: request.pages, kind: template.kind, isWrite: template.isWrite,
+            threadID: template.threadID, failures: request.failures)
+        if lifecycle == .draining { closeIfDrained() }
+    }
+
+    /// Lets the pages' threads have SIGBUS.
+    func giveUp(_ pages: Range<Int>, of region: RegionState, failures: Int) {
+        scheduler.add(
+            Scheduler.Piece(
+                range: region.range(of: pages), action: .poison, pageSize: region.pageSize,
+                tag: Tag(region: region, owner: .none, failures: failures, giveUp: true)))
+        scheduleCommit()
+    }
+
+    /// The kernel refused to install a piece.
+    func failed(_ piece: Scheduler<Tag>.Piece, _ part: AddressRange, _ error: UserfaultfdError) {
+        let region = piece.tag.region
+        let pages = region.pages(of: part)
+        guard piece.tag.giveUp else {
+            let request = FaultRequest(
+                range: part, region: region.range, pageSize: region.pageSize, kind: .missing, isWrite: false,
+                threadID: nil, attempt: piece.tag.failures, pool: region.pool, link: link)
+            fail(
+                pages, of: region, error: PagerError(error), failures: piece.tag.failures + 1,
+                request: request)
+            return
+        }
+        // A kernel without UFFDIO_POISON, or one that has no memory for it.
+        sealInFlight(pages, of: region)
+    }
+
+    private func sealInFlight(_ pages: Range<Int>, of region: RegionState) {
+        let range = region.range(of: pages)
+        region.table.install(pages)
+        statistics.inFlightPages -= pages.count
+        if region.ownsMemory {
+            do {
+                try region.mapping.seal(range)
+                statistics.poisonedPages += pages.count
+            } catch {
+                report(PagerError(error))
+            }
+        }
+        wake(range)
+    }
+
+    /// The range has gone from under us.
+    func drop(_ range: AddressRange, of region: RegionState) {
+        let pages = region.pages(of: range)
+        region.table.forget(pages)
+        statistics.inFlightPages -= pages.count
+        statistics.failures += 1
+        let error = PagerError(
+            .invalidRange, "the memory is not mapped, or not registered, any more", range: range)
+        tell(region, pages, error, 1, .dropped)
+    }
+
+    private func tell(
+        _ region: RegionState, _ pages: Range<Int>, _ error: any Error, _ failures: Int,
+        _ action: FaultFailure.Action
+    ) {
+        configuration.onFailure?(
+            FaultFailure(
+                region: region.options.name, range: region.range(of: pages), error: error, failures: failures,
+                action: action))
+    }
+
+    /// An error that concerns no page in particular.
+    func report(_ error: PagerError) {
+        statistics.failures += 1
+        let range = error.range ?? AddressRange(start: 0, byteCount: 0)
+        configuration.onFailure?(
+            FaultFailure(
+                region: configuration.name, range: range, error: error, failures: 1, action: .dropped))
+    }
+}
+
+extension PagerError {
+    static func stopped(by error: any Error, range: AddressRange) -> PagerError {
+        (error as? PagerError) ?? PagerError(.handlerFailed, "a handler failed: \(error)", range: range)
+    }
+}

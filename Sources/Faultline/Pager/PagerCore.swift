@@ -1,0 +1,102 @@
+import EventReactor
+import Userfault
+
+/// The pager's state and its road from message to wake. Touched on the loop's thread only.
+///
+/// The topics are in files of their own: reading and admitting (`+Admit`), asking the handler (`+Resolve`),
+/// committing and waking (`+Commit`), failures (`+Failure`), regions coming and going (`+Regions`), the end
+/// (`+Shutdown`).
+final class PagerCore {
+    /// What travels with each piece through the scheduler.
+    struct Tag {
+        let region: RegionState
+        /// Keeps the bytes to copy alive.
+        let owner: Resolution.Owner
+        /// How often the handler has failed on these pages.
+        let failures: Int
+        /// The pages are poisoned because of this error.
+        let giveUp: Bool
+    }
+
+    struct Request {
+        let region: RegionState
+        let pages: Range<Int>
+        let template: FaultRequest
+        let failures: Int
+        /// Parts that were supplied early.
+        var supplied: [Range<Int>] = []
+        var task: Task<Void, Never>?
+        var timer: TimerID?
+    }
+
+    enum Lifecycle {
+        case serving
+        /// Reads nothing more, and waits for what is in flight until the deadline.
+        case draining
+        case closed
+    }
+
+    let reactor: Reactor
+    let configuration: Pager.Configuration
+    let link: PagerLink
+    let registered: RegisteredRanges
+    /// Gone, and closed, once the pager is.
+    var kernel: (any FaultKernel)?
+    var source: DescriptorSource?
+    var batch: EventBatch
+    var arrivals: [Fault] = []
+    var regions = RangeIndex<RegionState>()
+    var lastRegion: RegionState?
+    var requests = RequestSlots<Request>()
+    var scheduler = Scheduler<Tag> { $0.region === $1.region && $0.giveUp == $1.giveUp }
+    var wakes = WakeSet()
+    /// Pieces the kernel told to come back later.
+    var parked: [Scheduler<Tag>.Piece] = []
+    var parkedBackoff = Backoff(first: .microseconds(20), limit: .milliseconds(1))
+    var parkedTimer: TimerID?
+    var retryTimers: [TimerID: RequestID] = [:]
+    var isCommitScheduled = false
+    var isCommitting = false
+    var lifecycle = Lifecycle.serving
+    var deadlineTimer: TimerID?
+    var stopError: PagerError?
+    var closeWaiters: [CheckedContinuation<Void, Never>] = []
+    var statistics = PagerStatistics()
+
+    init(
+        reactor: Reactor, kernel: any FaultKernel, configuration: Pager.Configuration, link: PagerLink
+    ) throws(ReactorError) {
+        self.reactor = reactor
+        self.kernel = kernel
+        self.configuration = configuration
+        self.link = link
+        registered = reactor.attachment { RegisteredRanges() }
+        batch = EventBatch(capacity: configuration.messagesPerRead)
+        arrivals.reserveCapacity(configuration.messagesPerRead)
+        source = try reactor.addDescriptor(
+            kernel.fileDescriptor, name: configuration.name, interest: .readable, handler: self)
+    }
+
+    /// The region that contains an address. Neighbouring faults ask for the same one again and again.
+    func region(at address: UInt) -> RegionState? {
+        if let lastRegion, lastRegion.range.contains(address) { return lastRegion }
+        lastRegion = regions.value(at: address)
+        return lastRegion
+    }
+
+    func begin(_ pages: Range<Int>, of region: RegionState) {
+        region.table.begin(pages)
+        statistics.inFlightPages += pages.count
+    }
+
+    func scheduleCommit() {
+        guard !isCommitScheduled else { return }
+        isCommitScheduled = true
+        reactor.scheduleEndOfTurn(self)
+    }
+}
+
+/// The ranges registered by all pagers of one reactor: copying from one of them would make the loop wait for itself.
+final class RegisteredRanges {
+    var index = RangeIndex<Void>()
+}

@@ -1,0 +1,74 @@
+public import Userfault
+
+/// What went wrong in the pager, and what to do about it.
+public struct PagerError: Error, Sendable, CustomStringConvertible {
+    /// The kinds of error. More may come.
+    public struct Code: Hashable, Sendable, CustomStringConvertible {
+        enum Value: Hashable, Sendable {
+            case kernel, system, shutDown, invalidRange, overlap, unsupportedMemory, sourceIsRegistered
+            case badResolution, requestIsOver, reactor, handlerFailed
+        }
+        let value: Value
+
+        /// An ioctl was refused: ``PagerError/kernelError`` says why.
+        public static let kernel = Code(value: .kernel)
+        /// Another system call failed: ``PagerError/systemFailure`` says which.
+        public static let system = Code(value: .system)
+        /// The pager or its reactor has been shut down.
+        public static let shutDown = Code(value: .shutDown)
+        /// The range is empty, too long, or not aligned to pages.
+        public static let invalidRange = Code(value: .invalidRange)
+        /// The range overlaps one that is registered on this reactor.
+        public static let overlap = Code(value: .overlap)
+        /// The kernel does not offer the operations the pager needs for this memory.
+        public static let unsupportedMemory = Code(value: .unsupportedMemory)
+        /// The bytes to copy lie in a registered range of the same reactor, which would wait for itself.
+        public static let sourceIsRegistered = Code(value: .sourceIsRegistered)
+        /// A resolution is not aligned, lies outside of its request, or is too short for it.
+        public static let badResolution = Code(value: .badResolution)
+        /// A part of an answer came when its request was over.
+        public static let requestIsOver = Code(value: .requestIsOver)
+        /// A handler threw, and its region's policy was to stop.
+        public static let handlerFailed = Code(value: .handlerFailed)
+        /// The reactor refused.
+        public static let reactor = Code(value: .reactor)
+
+        /// The name of the code.
+        public var description: String { "\(value)" }
+    }
+
+    /// The kind of error.
+    public let code: Code
+    /// The range in question, where there is one.
+    public let range: AddressRange?
+    /// The kernel's refusal, for ``Code/kernel``.
+    public private(set) var kernelError: UserfaultfdError?
+    /// The failed system call, for ``Code/system``.
+    public private(set) var systemFailure: SystemFailure?
+    private let detail: String
+
+    init(_ code: Code, _ detail: String, range: AddressRange? = nil) {
+        self.code = code
+        self.detail = detail
+        self.range = range
+    }
+
+    init(_ error: UserfaultfdError) {
+        self.init(.kernel, error.description, range: error.range)
+        kernelError = error
+    }
+
+    init(_ failure: SystemFailure) {
+        self.init(.system, failure.description)
+        systemFailure = failure
+    }
+
+    static func shutDown() -> PagerError {
+        PagerError(.shutDown, "the pager has been shut down; make a new one")
+    }
+
+    /// A sentence that says what happened and what to do.
+    public var description: String {
+        range.map { "\(detail) (\($0))" } ?? detail
+    }
+}

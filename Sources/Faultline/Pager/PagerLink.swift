@@ -1,0 +1,31 @@
+import EventReactor
+
+/// The way from a handler's task back to the pager it belongs to.
+///
+/// `@unchecked`: `core` is touched on the loop's thread only, which every method makes sure of.
+final class PagerLink: @unchecked Sendable {
+    private let reactor: Reactor
+    private var core: PagerCore?
+
+    init(reactor: Reactor) { self.reactor = reactor }
+
+    /// Loop's thread only.
+    func connect(_ core: PagerCore) { self.core = core }
+
+    /// Loop's thread only; breaks the cycle between pager and link when the pager closes.
+    func forget() { core = nil }
+
+    /// Called by the task of a request, which runs on the loop's thread.
+    func finish(_ id: RequestID, _ result: Result<Resolution, any Error>) {
+        precondition(reactor.isOnLoop)
+        core?.finish(id, result)
+    }
+
+    /// Any thread.
+    func supply(_ part: Resolution, to id: RequestID) async throws(PagerError) {
+        try await reactor.run { () throws(PagerError) in
+            guard let core = self.core else { throw PagerError.shutDown() }
+            try core.supply(part, to: id)
+        }
+    }
+}

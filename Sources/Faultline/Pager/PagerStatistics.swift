@@ -1,0 +1,46 @@
+/// Counts since the pager was made. All of them only grow, but ``inFlightPages`` and ``presentPages``.
+public struct PagerStatistics: Hashable, Sendable {
+    /// Messages read from the kernel.
+    public internal(set) var messages = 0
+    /// Calls of `read`, those that found nothing included.
+    public internal(set) var reads = 0
+    /// Calls of the handlers, retries included.
+    public internal(set) var requests = 0
+    /// Requests answered by the synchronous entry.
+    public internal(set) var synchronousAnswers = 0
+    /// Messages for a page that a request was to supply already.
+    public internal(set) var joined = 0
+    /// Messages for a page that was there already.
+    public internal(set) var late = 0
+    /// Messages for an address in no region of the pager.
+    public internal(set) var strays = 0
+    /// `UFFDIO_COPY` calls.
+    public internal(set) var copies = 0
+    /// `UFFDIO_ZEROPAGE` calls.
+    public internal(set) var zeroPages = 0
+    /// `UFFDIO_POISON` calls.
+    public internal(set) var poisons = 0
+    /// `UFFDIO_WAKE` calls.
+    public internal(set) var wakes = 0
+    /// Bytes installed.
+    public internal(set) var bytes = 0
+    /// Pages poisoned because they could not be supplied.
+    public internal(set) var poisonedPages = 0
+    /// `EEXIST` answers.
+    public internal(set) var exists = 0
+    /// `EAGAIN` answers without progress.
+    public internal(set) var again = 0
+    /// Answers that did only a part.
+    public internal(set) var partials = 0
+    /// Failures of handlers, and of commits that were refused.
+    public internal(set) var failures = 0
+    /// Turns in which something was committed.
+    public internal(set) var commits = 0
+    /// Pages some request is to supply now.
+    public internal(set) var inFlightPages = 0
+    /// Pages that are there, poisoned ones included.
+    public internal(set) var presentPages = 0
+
+    /// All ioctls that resolve or wake.
+    public var ioctls: Int { copies + zeroPages + poisons + wakes }
+}

@@ -1,0 +1,70 @@
+internal import EventReactor
+
+extension Region {
+    /// Reads a value at a byte offset, which need not be aligned. Waits in the kernel until the page is there, if it is
+    /// not: the thread, and with it any task on it, stands still meanwhile. Not on the reactor's thread.
+    ///
+    /// - Precondition: the value lies within the region; the caller is not on the reactor's thread (it would wait for
+    ///   itself).
+    public func load<T: BitwiseCopyable>(fromByteOffset offset: Int, as type: T.Type) -> T {
+        preconditionOffLoop()
+        return mapping.load(offset, as: type)
+    }
+
+    /// Writes a value at a byte offset, which need not be aligned. Waits like ``load(fromByteOffset:as:)``.
+    ///
+    /// - Precondition: as for ``load(fromByteOffset:as:)``.
+    public func store<T: BitwiseCopyable>(_ value: T, toByteOffset offset: Int) {
+        preconditionOffLoop()
+        mapping.store(value, offset)
+    }
+
+    /// Copies bytes out of the region. Waits like ``load(fromByteOffset:as:)``; allocates the array.
+    ///
+    /// - Precondition: as for ``load(fromByteOffset:as:)``.
+    public func readBytes(_ offsets: Range<Int>) -> [UInt8] {
+        preconditionOffLoop()
+        return mapping.copyBytes(offsets)
+    }
+
+    /// Copies bytes into the region. Waits like ``load(fromByteOffset:as:)``.
+    ///
+    /// - Precondition: as for ``load(fromByteOffset:as:)``.
+    public func writeBytes(_ bytes: [UInt8], at offset: Int) {
+        preconditionOffLoop()
+        mapping.write(bytes, at: offset)
+    }
+
+    /// Lends the bytes `offsets` to `body`, whose accesses wait like ``load(fromByteOffset:as:)``.
+    ///
+    /// - Precondition: as for ``load(fromByteOffset:as:)``. No other thread writes these bytes meanwhile.
+    public func withBytes<R, E: Error>(
+        _ offsets: Range<Int>, _ body: (RawSpan) throws(E) -> R
+    ) throws(E) -> R {
+        preconditionOffLoop()
+        return try mapping.withBytes(offsets, body)
+    }
+
+    /// Lends the bytes `offsets` to `body` for writing.
+    ///
+    /// - Precondition: as for ``withBytes(_:_:)``; no other thread reads these bytes either.
+    public func withMutableBytes<R, E: Error>(
+        _ offsets: Range<Int>, _ body: (inout MutableRawSpan) throws(E) -> R
+    ) throws(E) -> R {
+        preconditionOffLoop()
+        return try mapping.withMutableBytes(offsets, body)
+    }
+
+    /// The first byte of the region, for C and for data structures of your own.
+    ///
+    /// - Warning: Valid as long as this object lives. Any thread but the reactor's may access the memory; accesses wait
+    ///   in the kernel for pages that are not there.
+    @unsafe
+    public var unsafeBaseAddress: UnsafeMutableRawPointer { unsafe mapping.basePointer }
+
+    private func preconditionOffLoop() {
+        precondition(
+            !pager.reactor.isOnLoop,
+            "Faultline: region memory was touched on the reactor's own thread, which would wait for itself")
+    }
+}

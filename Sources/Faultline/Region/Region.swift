@@ -1,0 +1,31 @@
+public import Userfault
+
+/// A range of memory whose pages come from a handler, the first time a thread touches them.
+///
+/// Made by ``Pager/map(byteCount:handler:options:)``. The memory stays mapped as long as this object lives, and as
+/// long as the pager serves it. After the pager has shut down, pages that were supplied stay readable and writable;
+/// touching one that was not raises SIGBUS.
+public final class Region: Sendable {
+    /// The addresses of the region.
+    public let range: AddressRange
+    /// The size of its pages in bytes.
+    public let pageSize: Int
+    /// Its name in messages and reports.
+    public let name: String
+    /// The pager that serves it.
+    public let pager: Pager
+    let mapping: Mapping
+
+    init(state: RegionState, pager: Pager) {
+        range = state.range
+        pageSize = state.pageSize
+        name = state.options.name
+        mapping = state.mapping
+        self.pager = pager
+    }
+
+    /// The length in bytes, a whole number of pages.
+    public var byteCount: Int { range.byteCount }
+    /// The length in pages.
+    public var pageCount: Int { range.byteCount / pageSize }
+}

@@ -1,0 +1,42 @@
+import Userfault
+
+/// What the pager knows of one region. Touched on the loop's thread only.
+final class RegionState {
+    let range: AddressRange
+    let pageSize: Int
+    let options: RegionOptions
+    let handler: any FaultHandler
+    /// Keeps the memory mapped.
+    let mapping: Mapping
+    /// Whether the memory is ours to replace where it has to be sealed.
+    let ownsMemory: Bool
+    let pool: PageBufferPool
+    var table: FaultTable
+    /// Set when the region is on its way out: late answers and faults on it are dropped.
+    var isClosed = false
+
+    init(
+        mapping: Mapping, ownsMemory: Bool, pageSize: Int, handler: any FaultHandler, options: RegionOptions
+    ) {
+        range = mapping.range
+        self.mapping = mapping
+        self.ownsMemory = ownsMemory
+        self.pageSize = pageSize
+        self.handler = handler
+        self.options = options
+        pool = PageBufferPool(pageSize: pageSize)
+        table = FaultTable(pageCount: mapping.byteCount / pageSize)
+    }
+
+    func page(of address: UInt) -> Int { Int(address - range.start) / pageSize }
+
+    func pages(of range: AddressRange) -> Range<Int> {
+        let first = page(of: range.start)
+        return first..<first + range.byteCount / pageSize
+    }
+
+    func range(of pages: Range<Int>) -> AddressRange {
+        AddressRange(
+            start: range.start + UInt(pages.lowerBound * pageSize), byteCount: pages.count * pageSize)
+    }
+}

@@ -1,0 +1,194 @@
+package import Userfault
+
+/// Turns the resolutions of a turn into as few ioctls as they allow: a pure state machine.
+///
+/// Pieces are added as handlers answer. `beginCommit()` sorts them by address and joins neighbours whose sources are
+/// neighbours too into runs. Then `next()` gives one operation at a time, `record(_:)` takes the kernel's answer and
+/// says which bytes are settled and how, and decides what comes next: after a partial copy the rest, after a page
+/// that exists the page behind it, after a failure single pages, so that one bad page does not take its neighbours
+/// with it.
+package struct Scheduler<Tag> {
+    package enum Action: Hashable, Sendable {
+        case copy(source: UInt)
+        case zero
+        case poison
+    }
+
+    package struct Piece {
+        package var range: AddressRange
+        package var action: Action
+        package var pageSize: Int
+        package var tag: Tag
+
+        package init(range: AddressRange, action: Action, pageSize: Int, tag: Tag) {
+            self.range = range
+            self.action = action
+            self.pageSize = pageSize
+            self.tag = tag
+        }
+    }
+
+    package struct Operation: Hashable, Sendable {
+        package var range: AddressRange
+        package var action: Action
+    }
+
+    package enum Disposition: Hashable, Sendable {
+        /// Installed by this operation.
+        case done
+        /// Something was there already. Whoever installed it may not have woken the page's threads.
+        case exists
+        /// The address space is changing; try again later.
+        case again
+        /// The range, or the process, is gone.
+        case gone(Outcome.Gone)
+        /// The kernel refuses.
+        case failed(UserfaultfdError)
+    }
+
+    package struct Settlement: Hashable, Sendable {
+        package var range: AddressRange
+        package var disposition: Disposition
+    }
+
+    private let mayJoin: (Tag, Tag) -> Bool
+    private var pending: [Piece] = []
+    private var batch: [Piece] = []
+    /// The pieces of the run under way, as positions in `batch`, its end, and the next byte to do.
+    private var run = 0..<0
+    private var runEnd: UInt = 0
+    private var position: UInt = 0
+    private var singlePages = false
+    private var current: Operation?
+
+    /// `mayJoin` says whether pieces with these tags may share an ioctl (pieces of one region may).
+    package init(mayJoin: @escaping (Tag, Tag) -> Bool) {
+        self.mayJoin = mayJoin
+    }
+
+    private var pageSize: Int { batch[run.lowerBound].pageSize }
+
+    package var hasPending: Bool { !pending.isEmpty }
+    package var isCommitting: Bool { run.upperBound < batch.count || position < runEnd }
+
+    package mutating func add(_ piece: Piece) {
+        assert(piece.range.byteCount > 0 && piece.range.byteCount % piece.pageSize == 0)
+        pending.append(piece)
+    }
+
+    /// Takes back what is pending and fulfils a condition.
+    package mutating func removePending(where condition: (Piece) -> Bool) {
+        pending.removeAll(where: condition)
+    }
+
+    /// Takes what is pending as the batch to commit. Returns the number of pages in it.
+    package mutating func beginCommit() -> Int {
+        assert(!isCommitting)
+        batch.removeAll(keepingCapacity: true)
+        swap(&batch, &pending)
+        run = 0..<0
+        runEnd = 0
+        position = 0
+        if batch.count > 1 { batch.sortInPlace { $0.range.start < $1.range.start } }
+        var pages = 0
+        for piece in batch { pages += piece.range.byteCount / piece.pageSize }
+        return pages
+    }
+
+    /// The next operation to carry out, or nil when the batch is done.
+    package mutating func next() -> Operation? {
+        if position == runEnd {
+            guard run.upperBound < batch.count else {
+                endCommit()
+                return nil
+            }
+            startRun(at: run.upperBound)
+        }
+        let piece = batch[run.lowerBound]
+        let rest = Int(runEnd - position)
+        var action = piece.action
+        if case .copy(let source) = action { action = .copy(source: source + (position - piece.range.start)) }
+        let operation = Operation(
+            range: AddressRange(start: position, byteCount: singlePages ? min(rest, pageSize) : rest),
+            action: action)
+        current = operation
+        return operation
+    }
+
+    /// Takes the kernel's answer to the last operation. Returns what is settled by it; nil when nothing is yet.
+    package mutating func record(_ outcome: Outcome) -> Settlement? {
+        guard let operation = current else {
+            preconditionFailure("Faultline: an outcome without an operation")
+        }
+        current = nil
+        let range = operation.range
+        switch outcome {
+        case .whole:
+            singlePages = false
+            return settle(range.byteCount, .done)
+        case .partial(let bytesDone):
+            let whole = bytesDone / pageSize * pageSize
+            guard whole > 0, whole < range.byteCount else { return settleRest(.again) }
+            return settle(whole, .done)
+        case .exists:
+            return settle(pageSize, .exists)
+        case .again:
+            return settleRest(.again)
+        case .gone(.process):
+            return settleRest(.gone(.process))
+        case .gone(.range):
+            return settleOrNarrow(range, .gone(.range))
+        case .failed(let error):
+            return settleOrNarrow(range, .failed(error))
+        }
+    }
+
+    /// Calls `body` with each piece of the current run that `range` touches, and the part it touches.
+    package func forEachPiece(in range: AddressRange, _ body: (Piece, AddressRange) -> Void) {
+        for index in run {
+            if let part = batch[index].range.intersection(range) { body(batch[index], part) }
+        }
+    }
+
+    private mutating func startRun(at index: Int) {
+        var end = index + 1
+        while end < batch.count, joins(batch[end - 1], batch[end]) { end += 1 }
+        run = index..<end
+        position = batch[index].range.start
+        runEnd = batch[end - 1].range.end
+        singlePages = false
+    }
+
+    private func joins(_ left: Piece, _ right: Piece) -> Bool {
+        guard left.range.end == right.range.start, mayJoin(left.tag, right.tag) else { return false }
+        switch (left.action, right.action) {
+        case (.copy(let a), .copy(let b)): return a + UInt(left.range.byteCount) == b
+        case (.zero, .zero), (.poison, .poison): return true
+        default: return false
+        }
+    }
+
+    private mutating func settle(_ byteCount: Int, _ disposition: Disposition) -> Settlement {
+        let settled = AddressRange(start: position, byteCount: byteCount)
+        position += UInt(byteCount)
+        return Settlement(range: settled, disposition: disposition)
+    }
+
+    private mutating func settleRest(_ disposition: Disposition) -> Settlement {
+        settle(Int(runEnd - position), disposition)
+    }
+
+    private mutating func settleOrNarrow(_ range: AddressRange, _ disposition: Disposition) -> Settlement? {
+        guard range.byteCount > pageSize else { return settle(pageSize, disposition) }
+        singlePages = true
+        return nil
+    }
+
+    /// Lets go of the pieces, and with them of the memory their sources lie in.
+    private mutating func endCommit() {
+        batch.removeAll(keepingCapacity: true)
+        run = 0..<0
+        position = 0
+        runEnd = 0
+    }
+}

@@ -1,0 +1,84 @@
+/// What is known of each page of one region, and what to do with a fault on it: a pure state machine.
+///
+/// A page is missing, in flight (some request is to supply it) or present. Two bits a page, whatever the size of
+/// the region; everything else grows with what is in flight.
+package struct FaultTable {
+    package enum Admission: Hashable, Sendable {
+        /// Nobody supplies this page yet: begin.
+        case begin
+        /// A request for this page is under way; its wake will free this thread too.
+        case join
+        /// The page is there: the message was late. Wake the thread, it will find the page.
+        case wake
+    }
+
+    private var present: PageBitmap
+    private var inFlight: PageBitmap
+    /// Present pages for which a late message was seen since they were installed. A second one in a row means that
+    /// the page went away behind our back (say, by an madvise of the application) and must be supplied anew, or its
+    /// thread would fault and be woken for ever.
+    private var suspects: Set<Int> = []
+    private static let suspectLimit = 1024
+
+    package let pageCount: Int
+
+    package init(pageCount: Int) {
+        self.pageCount = pageCount
+        present = PageBitmap(pageCount: pageCount)
+        inFlight = PageBitmap(pageCount: pageCount)
+    }
+
+    package var presentCount: Int { present.population }
+    package var inFlightCount: Int { inFlight.population }
+
+    package mutating func admit(_ page: Int) -> Admission {
+        if inFlight.contains(page) { return .join }
+        guard present.contains(page) else { return .begin }
+        if suspects.contains(page) || suspects.count >= Self.suspectLimit {
+            suspects.remove(page)
+            present.remove(page..<page + 1)
+            return .begin
+        }
+        suspects.insert(page)
+        return .wake
+    }
+
+    package func isMissing(_ page: Int) -> Bool { !present.contains(page) && !inFlight.contains(page) }
+    package func isPresent(_ page: Int) -> Bool { present.contains(page) }
+    package func isInFlight(_ page: Int) -> Bool { inFlight.contains(page) }
+
+    /// A request for `pages`, all of them missing, is under way.
+    package mutating func begin(_ pages: Range<Int>) {
+        assert(pages.allSatisfy(isMissing))
+        inFlight.insert(pages)
+    }
+
+    /// `pages` are installed, by us or by somebody else.
+    package mutating func install(_ pages: Range<Int>) {
+        inFlight.remove(pages)
+        present.insert(pages)
+        if !suspects.isEmpty { suspects.subtract(pages) }
+    }
+
+    /// `pages` are not to be supplied after all, or have gone: they are missing.
+    package mutating func forget(_ pages: Range<Int>) {
+        inFlight.remove(pages)
+        present.remove(pages)
+        if !suspects.isEmpty { suspects.subtract(pages) }
+    }
+
+    /// Pages of `pages` that were there have gone; those in flight stay in flight.
+    package mutating func forgetPresent(_ pages: Range<Int>) {
+        present.remove(pages)
+    }
+
+    /// The next run of pages that hold no contents yet, in flight or not.
+    package func nextAbsentRun(from page: Int) -> Range<Int>? {
+        present.nextRun(false, from: page, below: pageCount)
+    }
+
+    /// Whether any page of `pages` is in flight.
+    package func hasInFlight(_ pages: Range<Int>) -> Bool {
+        inFlight.first(true, from: pages.lowerBound, below: pages.upperBound) != nil
+    }
+}

@@ -1,0 +1,66 @@
+/// One bit for each page of a region. Untouched stretches cost no memory.
+package struct PageBitmap {
+    private let words: WordStorage
+    package let pageCount: Int
+    /// How many bits are set.
+    package private(set) var population = 0
+
+    package init(pageCount: Int) {
+        self.pageCount = pageCount
+        words = WordStorage(count: (pageCount + 63) / 64)
+    }
+
+    package func contains(_ page: Int) -> Bool {
+        words[page >> 6] & (1 << UInt64(page & 63)) != 0
+    }
+
+    package mutating func insert(_ pages: Range<Int>) {
+        forEachWord(of: pages) { index, mask in
+            let old = words[index]
+            population += (mask & ~old).nonzeroBitCount
+            words[index] = old | mask
+        }
+    }
+
+    package mutating func remove(_ pages: Range<Int>) {
+        forEachWord(of: pages) { index, mask in
+            let old = words[index]
+            population -= (mask & old).nonzeroBitCount
+            words[index] = old & ~mask
+        }
+    }
+
+    /// The first page at or after `page` whose bit is `value`, or nil when there is none before `limit`.
+    package func first(_ value: Bool, from page: Int, below limit: Int) -> Int? {
+        guard page < limit else { return nil }
+        var index = page >> 6
+        var word = (value ? words[index] : ~words[index]) & (~UInt64(0) << UInt64(page & 63))
+        let lastIndex = (limit - 1) >> 6
+        while word == 0 {
+            index += 1
+            if index > lastIndex { return nil }
+            word = value ? words[index] : ~words[index]
+        }
+        let found = index << 6 + word.trailingZeroBitCount
+        return found < limit ? found : nil
+    }
+
+    /// The next run of pages at or after `page` whose bits are all `value`.
+    package func nextRun(_ value: Bool, from page: Int, below limit: Int) -> Range<Int>? {
+        guard let start = first(value, from: page, below: limit) else { return nil }
+        return start..<(first(!value, from: start, below: limit) ?? limit)
+    }
+
+    private func forEachWord(of pages: Range<Int>, _ body: (Int, UInt64) -> Void) {
+        precondition(pages.lowerBound >= 0 && pages.upperBound <= pageCount)
+        guard !pages.isEmpty else { return }
+        let firstIndex = pages.lowerBound >> 6
+        let lastIndex = (pages.upperBound - 1) >> 6
+        for index in firstIndex...lastIndex {
+            var mask = ~UInt64(0)
+            if index == firstIndex { mask &= ~UInt64(0) << UInt64(pages.lowerBound & 63) }
+            if index == lastIndex { mask &= ~UInt64(0) >> UInt64(63 - (pages.upperBound - 1) & 63) }
+            body(index, mask)
+        }
+    }
+}

@@ -55,13 +55,6 @@ extension Region {
         return try mapping.withMutableBytes(offsets, body)
     }
 
-    /// The first byte of the region, for C and for data structures of your own.
-    ///
-    /// - Warning: Valid as long as this object lives. Any thread but the reactor's may access the memory; accesses wait
-    ///   in the kernel for pages that are not there.
-    @unsafe
-    public var unsafeBaseAddress: UnsafeMutableRawPointer { unsafe mapping.basePointer }
-
     private func preconditionOffLoop() {
         precondition(
             !pager.reactor.isOnLoop,

@@ -12,7 +12,7 @@ SWIFT_FILES = $(shell find $(wildcard Sources Tests Benchmarks Snippets Examples
 	-name '*.swift' -not -path '*/.build*')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build bench bench-build lint format check docs sanitize sanitize-thread \
+.PHONY: help demo test build bench bench-build bench-test lint format check docs sanitize sanitize-thread \
 	sanitize-address release-test dependencies clean
 
 help: ## List the targets
@@ -32,6 +32,9 @@ bench: bench-build ## Run the benchmark: make bench ARGS="roundtrip --pin same -
 
 bench-build: dependencies ## Build the benchmark, optimised
 	$(SWIFT) build $(BENCH_FLAGS)
+
+bench-test: dependencies ## Run the benchmark's own tests
+	$(SWIFT) test --package-path Benchmarks --disable-xctest $(ARGS)
 
 release-test: dependencies ## Run every test in an optimised build
 	$(SWIFT) test -c release --disable-xctest $(BUILD_FLAGS) $(ARGS)

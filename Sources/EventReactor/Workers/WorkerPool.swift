@@ -18,7 +18,7 @@ public final class WorkerPool: TaskExecutor, Sendable {
     /// Starts the threads.
     ///
     /// - Parameters:
-    ///   - threads: how many; at least one.
+    ///   - count: how many threads; at least one.
     ///   - name: the threads' name, of which the kernel keeps 15 bytes.
     /// - Throws: ``ReactorError`` when a thread cannot be started.
     public init(threads count: Int = 2, name: String = "worker") throws(ReactorError) {

@@ -38,7 +38,9 @@ public struct Resolution: Sendable {
     /// The pages take the bytes of `source` from byte `offset` on, copied from where they lie (`UFFDIO_COPY`). Bytes
     /// after the end of the source, up to the end of its last page, read as the mapping has them: zero.
     ///
-    /// - Parameter offset: need not be a multiple of the page size.
+    /// - Parameters:
+    ///   - source: where the bytes lie; held until they are installed.
+    ///   - offset: bytes from the source's start; need not be a multiple of the page size.
     /// - Precondition: `offset` lies within the source.
     public static func copy(from source: PageSource, at offset: Int) -> Resolution {
         precondition(offset >= 0 && offset < source.mapping.byteCount)

@@ -76,6 +76,7 @@ public final class DescriptorSource {
     public func cancel() {
         guard !isCancelled else { return }
         freeEvents()
+        loop.stallDetector?.unregister(activity)
         if loop.sources[fileDescriptor] === self { loop.sources[fileDescriptor] = nil }
     }
 

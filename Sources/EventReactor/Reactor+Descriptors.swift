@@ -32,8 +32,8 @@ extension LoopState {
     }
 
     func scheduleEndOfTurn(_ work: any EndOfTurnWork) {
-        for index in endOfTurnWork.indices where endOfTurnWork[index] === work { return }
-        endOfTurnWork.append(work)
+        for index in endOfTurnWork.value.indices where endOfTurnWork.value[index] === work { return }
+        endOfTurnWork.value.append(work)
         requestTurnIfAttached()
     }
 

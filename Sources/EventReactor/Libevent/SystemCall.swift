@@ -81,3 +81,18 @@ func describeSystemError(_ number: CInt) -> String {
         return unsafe String(cString: start) + " (errno \(number))"
     }
 }
+
+extension SystemCall {
+    /// The kernel function in which a thread of this process sleeps; `nil` if it does not, or the system does not tell.
+    static func kernelFunction(ofThread thread: Int32) -> String? {
+        let descriptor = unsafe open("/proc/self/task/\(thread)/wchan", O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return nil }
+        defer { _ = close(descriptor) }
+        let name = unsafe withUnsafeTemporaryAllocation(byteCount: 128, alignment: 1) { buffer in
+            let count = unsafe read(descriptor, buffer.baseAddress, buffer.count)
+            return unsafe String(decoding: buffer.prefix(max(count, 0)), as: UTF8.self)
+        }
+        // "0" means: runs, or you may not know.
+        return name.isEmpty || name == "0" ? nil : name
+    }
+}

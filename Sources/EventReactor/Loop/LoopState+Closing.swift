@@ -10,7 +10,7 @@ extension LoopState {
             source.cancel()
             source.handler.descriptorAbandoned()
         }
-        while let (id, handler) = timers.popFirst(until: .max) {
+        while let (id, handler) = timers.value.popFirst(until: .max) {
             handler.timerAbandoned(id)
         }
     }
@@ -21,8 +21,8 @@ extension LoopState {
         repeat {
             takeArrivals()
             runJobs(atMost: .max)
-            while !endOfTurnWork.isEmpty { runEndOfTurnWork() }
-        } while !ring.isEmpty || inbox.mayHaveItems
+            while !endOfTurnWork.value.isEmpty { runEndOfTurnWork() }
+        } while !ring.value.isEmpty || inbox.mayHaveItems
         isInTurn = false
     }
 }

@@ -20,7 +20,7 @@ extension LoopState {
     @inline(__always)
     func enqueue(_ item: JobItem) {
         if isOnLoop {
-            ring.append(item)
+            ring.value.append(item)
             requestTurnIfAttached()
         } else {
             enqueueFromElsewhere(item)

@@ -2,7 +2,7 @@
 extension LoopState {
     /// Whether something waits to be done without any descriptor becoming ready.
     private var hasWork: Bool {
-        !ring.isEmpty || !endOfTurnWork.isEmpty || timersAreDue || isStopRequested
+        !ring.value.isEmpty || !endOfTurnWork.value.isEmpty || timersAreDue || isStopRequested
     }
 
     /// One turn of a loop of our own or of the host's making.
@@ -38,28 +38,28 @@ extension LoopState {
     /// What follows the callbacks: timers, end-of-turn work, jobs, and the end-of-turn work that jobs scheduled.
     private func finishTurn() {
         if timersAreDue { fireTimers() }
-        if !endOfTurnWork.isEmpty { runEndOfTurnWork() }
+        if !endOfTurnWork.value.isEmpty { runEndOfTurnWork() }
         takeArrivals()
-        if !ring.isEmpty {
+        if !ring.value.isEmpty {
             runJobs(atMost: jobsPerTurn)
-            if !endOfTurnWork.isEmpty { runEndOfTurnWork() }
+            if !endOfTurnWork.value.isEmpty { runEndOfTurnWork() }
         }
         if let observer = configuration.turnObserver { observer.turnEnded(statistics) }
     }
 
-    /// Moves what other threads left into the ring.
+    /// Moves what other threads left into the ring.value.
     func takeArrivals() {
         guard inbox.mayHaveItems else { return }
         inbox.take(into: &arrivals)
         statistics.jobsFromElsewhere &+= UInt64(arrivals.count)
-        for index in arrivals.indices { ring.append(arrivals[index]) }
+        for index in arrivals.indices { ring.value.append(arrivals[index]) }
         arrivals.removeAll(keepingCapacity: true)
     }
 
     func runJobs(atMost limit: Int) {
         guard let executors else { return }
         var remaining = limit
-        while remaining > 0, let item = ring.popFirst() {
+        while remaining > 0, let item = ring.value.popFirst() {
             remaining -= 1
             if let stallDetector {
                 let outer = stallDetector.begin(.job)
@@ -74,19 +74,28 @@ extension LoopState {
 
     func runEndOfTurnWork() {
         // What is scheduled meanwhile goes into the other array, for later.
-        swap(&endOfTurnWork, &endOfTurnBeingRun)
+        swap(&endOfTurnWork.value, &endOfTurnBeingRun.value)
         // By index: an iterator would hold the array, and emptying it would then allocate another.
-        for index in endOfTurnBeingRun.indices {
-            let work = endOfTurnBeingRun[index]
+        for index in endOfTurnBeingRun.value.indices {
+            let work = endOfTurnBeingRun.value[index]
             if let stallDetector {
-                let outer = stallDetector.begin(.endOfTurn)
+                let outer = stallDetector.begin(activity(of: work, stallDetector))
                 work.endOfTurn()
                 stallDetector.end(outer)
             } else {
                 work.endOfTurn()
             }
         }
-        endOfTurnBeingRun.removeAll(keepingCapacity: true)
+        endOfTurnBeingRun.value.removeAll(keepingCapacity: true)
+    }
+
+    /// End-of-turn work goes by the name of its type.
+    private func activity(of work: any EndOfTurnWork, _ detector: StallDetector) -> ActivityID {
+        let type = type(of: work)
+        if let known = endOfTurnActivities[ObjectIdentifier(type)] { return known }
+        let activity = detector.register("end of turn: \(type)")
+        endOfTurnActivities[ObjectIdentifier(type)] = activity
+        return activity
     }
 
     /// Each callback from libevent starts with this.

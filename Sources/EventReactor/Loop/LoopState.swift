@@ -29,11 +29,11 @@ final class LoopState: @unchecked Sendable {
     /// An attached reactor keeps itself alive until it is detached: the host's base calls it.
     var attachedReactor: Reactor?
 
-    var ring = JobRing()
+    let ring = Confined(JobRing())
     var arrivals: [JobItem] = []
-    var endOfTurnWork: [any EndOfTurnWork] = []
-    var endOfTurnBeingRun: [any EndOfTurnWork] = []
-    var timers = TimerQueue()
+    let endOfTurnWork = Confined<[any EndOfTurnWork]>([])
+    let endOfTurnBeingRun = Confined<[any EndOfTurnWork]>([])
+    let timers = Confined(TimerQueue())
     /// What the kernel timer is set to; `.max` if it is not.
     var armedDeadline = Int64.max
     /// The kernel timer expired, or timers were left for the next turn.
@@ -50,6 +50,8 @@ final class LoopState: @unchecked Sendable {
     var turnEvent: LibeventEvent?
     var sources: [CInt: DescriptorSource] = [:]
     var participants: [ObjectIdentifier: any ShutdownParticipant] = [:]
+    /// Names of end-of-turn work, by type; used with a stall detector only.
+    var endOfTurnActivities: [ObjectIdentifier: ActivityID] = [:]
     var attachments: [ObjectIdentifier: AnyObject] = [:]
 
     /// Opens what the loop needs; closes again what was open already if one of it fails.
@@ -84,6 +86,7 @@ final class LoopState: @unchecked Sendable {
             let timer = try LibeventEvent(base, .timer, timerDescriptor, of: self)
             timerEvent = timer
             try timer.add()
+            try stallDetector?.startWatching(name: configuration.name)
             if drive == .attached {
                 turnEvent = try LibeventEvent(base, .turn, -1, of: self)
             }
@@ -105,6 +108,7 @@ final class LoopState: @unchecked Sendable {
         timerEvent = nil
         turnEvent = nil
         base.free()
+        stallDetector?.stop()
         inbox.closeWaker()
         SystemCall.closeDescriptor(inbox.wakeDescriptor)
         SystemCall.closeDescriptor(timerDescriptor)

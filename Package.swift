@@ -33,7 +33,7 @@ let package = Package(
             name: "UserfaultTests", dependencies: ["Userfault", "FaultlineTestKit"],
             swiftSettings: strict),
         .testTarget(
-            name: "EventReactorTests", dependencies: ["EventReactor"], swiftSettings: strict),
+            name: "EventReactorTests", dependencies: ["CLibevent", "EventReactor"], swiftSettings: strict),
         .testTarget(
             name: "FaultlineTests", dependencies: ["Faultline", "FaultlineTestKit"],
             swiftSettings: strict),

@@ -35,6 +35,7 @@ public final class DescriptorSource {
             if enabled { try enable(interest) }
         } catch {
             freeEvents()
+            loop.stallDetector?.unregister(activity)
             throw error
         }
         loop.sources[fileDescriptor] = self

@@ -9,7 +9,7 @@ public struct TimerID: Hashable, Sendable {
 
 /// The running timers, earliest first: a 4-ary heap whose entries know their slots, so that cancelling costs
 /// O(log n) and nothing is allocated once the arrays have grown. No clock and no system calls in here.
-struct TimerQueue {
+package struct TimerQueue {
     private struct Entry {
         var deadline: Int64
         /// Equal deadlines fire in the order they were started.
@@ -35,10 +35,16 @@ struct TimerQueue {
     private var firstFree = TimerQueue.none
     private var nextSequence: UInt64 = 0
 
-    var count: Int { heap.count }
-    var earliest: Int64? { heap.first?.deadline }
+    /// An empty queue.
+    package init() {}
 
-    mutating func insert(deadline: Int64, _ handler: any TimerHandler) -> TimerID {
+    /// How many timers run.
+    package var count: Int { heap.count }
+    /// The earliest deadline.
+    package var earliest: Int64? { heap.first?.deadline }
+
+    /// Starts a timer.
+    package mutating func insert(deadline: Int64, _ handler: any TimerHandler) -> TimerID {
         let slot: Int
         if firstFree != Self.none {
             slot = firstFree
@@ -56,7 +62,7 @@ struct TimerQueue {
     }
 
     /// Takes a timer out; `nil` if it has fired, was cancelled, or never was.
-    mutating func remove(_ id: TimerID) -> (any TimerHandler)? {
+    package mutating func remove(_ id: TimerID) -> (any TimerHandler)? {
         let slot = Int(id.slot)
         guard slot < slots.count, slots[slot].generation == id.generation, slots[slot].handler != nil
         else { return nil }
@@ -64,7 +70,7 @@ struct TimerQueue {
     }
 
     /// Takes out the earliest timer if its deadline is not after `now`.
-    mutating func popFirst(until now: Int64) -> (id: TimerID, handler: any TimerHandler)? {
+    package mutating func popFirst(until now: Int64) -> (id: TimerID, handler: any TimerHandler)? {
         guard let first = heap.first, first.deadline <= now else { return nil }
         let (id, handler) = removeEntry(at: 0)
         guard let handler else { return nil }

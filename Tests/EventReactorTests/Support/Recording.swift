@@ -70,3 +70,19 @@ final class Gate: Sendable {
         }
     }
 }
+
+/// A number that any thread may count up.
+final class Count: Sendable {
+    private let number = Atomic(0)
+
+    func increment() { number.add(1, ordering: .sequentiallyConsistent) }
+    var value: Int { number.load(ordering: .sequentiallyConsistent) }
+}
+
+/// Remembers the counters at the end of the last turn.
+final class LastTurn: TurnObserver {
+    private let last = Mutex(TurnStatistics())
+
+    func turnEnded(_ statistics: TurnStatistics) { last.withLock { $0 = statistics } }
+    var statistics: TurnStatistics { last.withLock { $0 } }
+}

@@ -5,12 +5,18 @@ import Synchronization
 public final class LoopHold: Sendable {
     private let isReleased = Mutex(false)
 
-    /// Takes hold of the loop, as soon as it is free.
-    public init(_ reactor: Reactor) {
-        let hold = self
-        reactor.execute {
-            while !hold.isReleased.withLock({ $0 }) { ThreadCalls.giveWay() }
+    private init() {}
+
+    /// Takes hold of the loop; returns when it is held.
+    public static func take(_ reactor: Reactor) async -> LoopHold {
+        let hold = LoopHold()
+        await withCheckedContinuation { continuation in
+            reactor.execute {
+                continuation.resume()
+                while !hold.isReleased.withLock({ $0 }) { ThreadCalls.giveWay() }
+            }
         }
+        return hold
     }
 
     /// Lets the loop go on.

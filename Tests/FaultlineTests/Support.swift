@@ -120,7 +120,7 @@ func withScriptedPager(
 func faultTogether<T: BitwiseCopyable & Sendable>(
     _ region: Region, at offsets: [Int], as type: T.Type
 ) async -> [FaultingThread<T>] {
-    let hold = LoopHold(region.pager.reactor)
+    let hold = await LoopHold.take(region.pager.reactor)
     let threads = offsets.map { offset in
         FaultingThread { region.load(fromByteOffset: offset, as: type) }
     }

@@ -122,6 +122,13 @@ public final class Pager: Sendable {
         }
     }
 
+    /// Whether faults are being read: neither a shutdown nor a failure has begun to end the pager.
+    public var isServing: Bool {
+        get async {
+            await reactor.run { [core] in core.value.lifecycle == .serving }
+        }
+    }
+
     /// Stops reading faults, waits for what is in flight, but no longer than `deadline`, and closes: handlers that are
     /// still at work are cancelled, pages that were never supplied raise SIGBUS from then on rather than read as zero,
     /// every thread is let go. Returns when that is done; at once if it was done before.

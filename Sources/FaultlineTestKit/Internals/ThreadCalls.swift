@@ -75,6 +75,21 @@ enum ThreadCalls {
         return unsafe read(ends[0], UnsafeMutableRawPointer(bitPattern: address), bytes.count) == bytes.count
     }
 
+    static func openUntilFull() -> [CInt] {
+        var limit = rlimit()
+        _ = unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        limit.rlim_cur = 256
+        _ = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        var descriptors: [CInt] = []
+        while true {
+            let descriptor = unsafe open("/dev/null", O_RDONLY | O_CLOEXEC)
+            if descriptor < 0 { return descriptors }
+            descriptors.append(descriptor)
+        }
+    }
+
+    static func closeAll(_ descriptors: [CInt]) { for descriptor in descriptors { close(descriptor) } }
+
     static func discard(_ address: UInt, _ byteCount: Int) -> Bool {
         unsafe madvise(UnsafeMutableRawPointer(bitPattern: address), byteCount, MADV_DONTNEED) == 0
     }

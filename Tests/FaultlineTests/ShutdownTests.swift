@@ -1,0 +1,238 @@
+import EventReactor
+import Faultline
+import FaultlineTestKit
+import Synchronization
+import Testing
+import Userfault
+
+@Suite(.timeLimit(.minutes(1)))
+struct ShutdownTests {
+    let page = SystemPage.size
+
+    @Test func `pages that were never supplied raise an error afterwards, those that were stay`() async throws
+    {
+        try await withPager { pager in
+            let region = try await pager.map(byteCount: 8 * page, handler: NumberedPages(first: 3))
+            for number in [2, 5] {
+                let thread = FaultingThread {
+                    region.load(fromByteOffset: number * region.pageSize, as: UInt64.self)
+                }
+                #expect(await thread.value == UInt64(number) + 3)
+            }
+            await pager.shutdown()
+            for number in 0..<8 {
+                let bytes = MemoryProbe.readThroughKernel(region.range.start + UInt(number * page), count: 1)
+                #expect(bytes == ([2, 5].contains(number) ? [UInt8(number) + 3] : nil), "page \(number)")
+            }
+        }
+    }
+
+    @Test func `a large region that was hardly touched is closed without touching it all`() async throws {
+        try await withPager { pager in
+            let region = try await pager.map(byteCount: 1 << 40, handler: NumberedPages())
+            let middle = 1 << 39
+            let thread = FaultingThread { region.load(fromByteOffset: middle, as: UInt64.self) }
+            #expect(await thread.value == UInt64(middle / page))
+            await pager.shutdown()
+            #expect(region.load(fromByteOffset: middle, as: UInt64.self) == UInt64(middle / page))
+            #expect(MemoryProbe.readThroughKernel(region.range.start, count: 1) == nil)
+            #expect(MemoryProbe.readThroughKernel(region.range.end - 8, count: 1) == nil)
+        }
+    }
+
+    @Test func `what is in flight is finished before the deadline`() async throws {
+        try await withPager { pager in
+            let gate = Gate()
+            let handler = ClosureHandler { request in
+                await gate.wait()
+                return try .copy(NumberedPages.buffer(for: request, first: 8))
+            }
+            let region = try await pager.map(byteCount: 4 * page, handler: handler)
+            let thread = FaultingThread { region.load(fromByteOffset: 0, as: UInt64.self) }
+            while handler.callCount == 0 { await Task.yield() }
+            async let shutdown: Void = pager.shutdown(within: .seconds(30))
+            while await pager.isServing { await Task.yield() }
+            gate.open()
+            #expect(await thread.value == 8)
+            await shutdown
+        }
+    }
+
+    @Test func `a deadline that passes cancels the handler and frees its thread`() async throws {
+        try await withPager { pager in
+            let wasCancelled = Gate()
+            let handler = ClosureHandler { request in
+                do {
+                    try await pager.reactor.sleep(for: .seconds(1000))
+                } catch {
+                    wasCancelled.open()
+                    throw error
+                }
+                return .zero
+            }
+            let region = try await pager.map(byteCount: 4 * page, handler: handler)
+            let thread = FaultingThread { MemoryProbe.readThroughKernel(region.range.start, count: 8) }
+            while handler.callCount == 0 { await Task.yield() }
+            await pager.shutdown(within: .milliseconds(5))
+            #expect(await thread.value == nil)
+            await wasCancelled.wait()
+        }
+    }
+
+    @Test func `a handler that ignores its cancellation does not delay the end, and its answer is ignored`()
+        async throws
+    {
+        try await withPager { pager in
+            let gate = Gate()
+            let done = Gate()
+            let handler = ClosureHandler { request in
+                await gate.wait()
+                await #expect(throws: PagerError.self) {
+                    try await request.supply(Resolution.zero.covering(request.range))
+                }
+                done.open()
+                return try .copy(NumberedPages.buffer(for: request))
+            }
+            let region = try await pager.map(byteCount: 4 * page, handler: handler)
+            let thread = FaultingThread { MemoryProbe.readThroughKernel(region.range.start, count: 8) }
+            while handler.callCount == 0 { await Task.yield() }
+            await pager.shutdown(within: .zero)
+            #expect(await thread.value == nil)
+            gate.open()
+            await done.wait()
+            #expect(MemoryProbe.readThroughKernel(region.range.start, count: 8) == nil)
+        }
+    }
+
+    @Test func `threads whose faults were never read are let go`() async throws {
+        try await withPager { pager in
+            let region = try await pager.map(byteCount: 64 * page, handler: NumberedPages())
+            let hold = await LoopHold.take(pager.reactor)
+            let closed = Task { await pager.shutdown(within: .zero) }
+            let threads = (0..<16).map { number in
+                FaultingThread {
+                    MemoryProbe.readThroughKernel(
+                        region.range.start + UInt(number * region.pageSize), count: 1)
+                }
+            }
+            for thread in threads { await thread.waitUntilParked() }
+            hold.release()
+            for thread in threads { _ = await thread.value }
+            await closed.value
+        }
+    }
+
+    @Test func `shutdown while a retry is pending, a fault is parked, or a part was supplied`() async throws {
+        try await withScriptedPager(
+            script: { call, _ in call.kind == .copy ? .again : nil },
+            { pager, _ in
+                let parked = try await pager.map(byteCount: 4 * page, handler: NumberedPages())
+                let options = RegionOptions(failurePolicy: .retry(limit: 9, initialDelay: .seconds(1000)))
+                let retried = try await pager.map(
+                    byteCount: 4 * page, handler: FailingHandler(synchronous: false), options: options)
+                let gate = Gate()
+                let partial = try await pager.map(
+                    byteCount: 4 * page,
+                    handler: ClosureHandler { request in
+                        try await request.supply(Resolution.zero.covering(request.range))
+                        await gate.wait()
+                        return .zero
+                    })
+                let threads = [parked, retried, partial].map { region in
+                    FaultingThread { MemoryProbe.readThroughKernel(region.range.start, count: 1) }
+                }
+                #expect(await threads[2].value == [0])
+                while await pager.statistics.failures == 0 { await Task.yield() }
+                while await pager.statistics.again == 0 { await Task.yield() }
+                await pager.shutdown(within: .milliseconds(2))
+                #expect(await threads[0].value == nil)
+                #expect(await threads[1].value == nil)
+                gate.open()
+            })
+    }
+
+    @Test func `unmapping a region frees its threads and leaves the others alone`() async throws {
+        try await withPager { pager in
+            let gate = Gate()
+            let handler = ClosureHandler { request in
+                await gate.wait()
+                return try .copy(NumberedPages.buffer(for: request, first: 1))
+            }
+            let first = try await pager.map(byteCount: 4 * page, handler: handler)
+            let second = try await pager.map(byteCount: 4 * page, handler: handler)
+            let one = FaultingThread { MemoryProbe.readThroughKernel(first.range.start, count: 1) }
+            let two = FaultingThread { MemoryProbe.readThroughKernel(second.range.start, count: 1) }
+            while handler.callCount < 2 { await Task.yield() }
+            try await pager.unmap(first)
+            #expect(await one.value == nil)
+            #expect(two.isParked)
+            gate.open()
+            #expect(await two.value == [1])
+            #expect(await pager.statistics.inFlightPages == 0)
+        }
+    }
+
+    @Test func `shutting the reactor down shuts its pagers down`() async throws {
+        let reactor = try Reactor.start()
+        let pager = try await Pager(on: reactor)
+        let gate = Gate()
+        let handler = ClosureHandler { _ in
+            await gate.wait()
+            return .zero
+        }
+        let region = try await pager.map(byteCount: 4 * page, handler: handler)
+        let thread = FaultingThread { MemoryProbe.readThroughKernel(region.range.start, count: 1) }
+        while handler.callCount == 0 { await Task.yield() }
+        gate.open()
+        _ = await thread.value
+        let parked = FaultingThread {
+            MemoryProbe.readThroughKernel(region.range.start + UInt(region.pageSize), count: 1)
+        }
+        _ = await parked.value
+        await reactor.shutdown()
+        #expect(MemoryProbe.readThroughKernel(region.range.end - 8, count: 1) == nil)
+        try await pager.waitUntilStopped()
+        await pager.shutdown()
+        let error = await #expect(throws: PagerError.self) {
+            try await pager.map(byteCount: page, handler: ZeroFillHandler())
+        }
+        #expect(error?.code == .shutDown)
+    }
+
+    @Test func `shutdown may be called by many, twice, and by a handler`() async throws {
+        try await withPager { pager in
+            let region = try await pager.map(
+                byteCount: 4 * page,
+                handler: ClosureHandler { _ in
+                    await pager.shutdown(within: .zero)
+                    return .zero
+                })
+            let thread = FaultingThread { MemoryProbe.readThroughKernel(region.range.start, count: 1) }
+            await withTaskGroup { group in
+                for _ in 0..<8 { group.addTask { await pager.shutdown(within: .milliseconds(50)) } }
+            }
+            #expect(await thread.value == nil)
+            await pager.shutdown()
+            try await pager.waitUntilStopped()
+        }
+    }
+
+    @Test func `a pager that is dropped frees its threads and closes its descriptor`() async throws {
+        let reactor = try Reactor.start()
+        let handler = ClosureHandler { request in
+            try await reactor.sleep(for: .seconds(1000))
+            return .zero
+        }
+        var thread: FaultingThread<[UInt8]?>?
+        var start: UInt = 0
+        do {
+            let pager = try await Pager(on: reactor)
+            let region = try await pager.map(byteCount: 4 * page, handler: handler)
+            start = region.range.start
+            thread = FaultingThread { [start] in MemoryProbe.readThroughKernel(start, count: 1) }
+            while handler.callCount == 0 { await Task.yield() }
+        }
+        #expect(await thread?.value == .some(nil))
+        await reactor.shutdown()
+    }
+}

@@ -22,7 +22,12 @@ let package = Package(
         .target(name: "CBaseline"),
         .executableTarget(
             name: "FaultlineBench",
-            dependencies: ["CBaseline"],
+            dependencies: [
+                "CBaseline",
+                .product(name: "EventReactor", package: "faultline"),
+                .product(name: "Faultline", package: "faultline"),
+                .product(name: "Userfault", package: "faultline"),
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "FaultlineBenchTests", dependencies: ["FaultlineBench"], swiftSettings: strict),

@@ -49,6 +49,8 @@ static void *touch(void *argument) {
     bench_touchers *all = me->all;
     const bench_touch_plan *plan = &all->plan;
     bench_pin(plan->cpu);
+    size_t first = plan->pages + (size_t)(me - all->members) * plan->warm_up;
+    for (size_t page = first; page < first + plan->warm_up; page++) me->mismatches += check(plan, page);
     pthread_barrier_wait(&all->ready);
     pthread_barrier_wait(&all->start);
     me->began = bench_now();

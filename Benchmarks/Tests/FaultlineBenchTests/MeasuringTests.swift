@@ -12,11 +12,13 @@ import Testing
     }
 
     @Test func wrongContentsAreFound() throws {
-        let left = try PageSource(pages: 4, seed: 1)
-        let same = try PageSource(pages: 4, seed: 1)
-        let other = try PageSource(pages: 4, seed: 2)
-        try left.requireEqual(at: same.address, variant: "same")
-        #expect(throws: RunError.self) { try left.requireEqual(at: other.address, variant: "other") }
+        let left = try Contents(pages: 4, seed: 1)
+        let same = try Contents(pages: 4, seed: 1)
+        let other = try Contents(pages: 4, seed: 2)
+        try left.requireEqual(at: same.address, pages: 4, variant: "same")
+        #expect(throws: RunError.self) {
+            try left.requireEqual(at: other.address, pages: 4, variant: "other")
+        }
     }
 
     @Test func roundsRotateAndDiscardTheWarmUp() async throws {
@@ -35,10 +37,11 @@ import Testing
         arguments: [CVariant.Style.read, .epoll, .batch, .merged])
     func everyBaselineServesEveryPage(style: CVariant.Style) async throws {
         let run = TouchRun(
-            source: try PageSource(pages: 200, seed: 7), placement: try Placement(.none), threads: 4,
+            source: try Contents(pages: 264, seed: 7), pages: 200, placement: try Placement(.none),
+            threads: 4,
             pattern: .shuffled, seed: 1)
         let sample = try await run.measure(CVariant(name: "c", style: style))
-        #expect(sample.counters.messages == 200)
-        #expect(sample.counters.bytes == UInt64(200 * System.pageSize))
+        #expect(sample.counters.messages == 264)
+        #expect(sample.counters.bytes == UInt64(264 * System.pageSize))
     }
 }

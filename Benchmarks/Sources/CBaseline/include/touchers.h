@@ -14,6 +14,7 @@ typedef struct {
     uintptr_t base;      ///< first page of the region
     uintptr_t expected;  ///< what the region must hold, byte by byte
     size_t pages;        ///< every page is touched once, by one of the threads
+    size_t warm_up;      ///< pages behind those that each thread touches before it stands at the start
     size_t page_size;    ///< bytes
     uint32_t threads;    ///< each gets an equal share of the order
     uint32_t pattern;    ///< BENCH_PATTERN_…

@@ -15,7 +15,9 @@ struct MixedRun {
     /// How long the echo runs when no faults set the time, nanoseconds.
     static let quietTime: UInt64 = 300_000_000
 
-    var source: PageSource
+    var source: Contents
+    /// How many pages are measured; those behind them are for warming up.
+    var pages: Int
     var placement: Placement
     var threads: Int
     var seed: UInt64
@@ -51,8 +53,8 @@ struct MixedRun {
             return (nil, try client.stop(), time)
         }
         let touchers = try Touchers(
-            base: loop.base, source: source, threads: threads, pattern: .shuffled, seed: seed,
-            cpu: placement.faulting)
+            base: loop.base, source: source, pages: pages, warmUp: TouchRun.usualWarmUp, threads: threads,
+            pattern: .shuffled, seed: seed, cpu: placement.faulting)
         let client = try EchoClient(port: loop.port, cpu: placement.faulting, limit: 1_000_000)
         let switches = System.contextSwitches
         let allocations = System.allocations
@@ -64,9 +66,11 @@ struct MixedRun {
             throw .mismatch(
                 "Wrong contents from \(variant): \(touchers.mismatches) pages when they were touched.")
         }
-        try source.requireEqual(at: loop.base, variant: variant)
+        let served = pages + threads * TouchRun.usualWarmUp
+        try source.requireEqual(at: loop.base, pages: served, variant: variant)
         let sample = Sample(
-            pages: source.pageCount, elapsed: touchers.elapsed, latency: Distribution(touchers.latencies),
+            pages: pages, served: served, elapsed: touchers.elapsed,
+            latency: Distribution(touchers.latencies),
             contextSwitches: switchesAfter - switches, allocations: allocationsAfter - allocations)
         return (sample, echoes, touchers.elapsed)
     }

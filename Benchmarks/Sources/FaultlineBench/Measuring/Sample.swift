@@ -16,8 +16,10 @@ struct Counters: Equatable, Sendable {
 
 /// One run of one variant.
 struct Sample {
-    /// Pages touched.
+    /// Pages touched in the measured time.
     var pages: Int
+    /// Those and the pages touched before, to warm up: what `counters` are about.
+    var served: Int
     /// First touch begun to last touch ended, nanoseconds.
     var elapsed: UInt64
     /// Nanoseconds per touch.

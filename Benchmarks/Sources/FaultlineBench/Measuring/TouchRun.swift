@@ -1,12 +1,18 @@
 /// One run: a server, and threads that touch every page of its region once.
 struct TouchRun {
-    var source: PageSource
+    var source: Contents
+    /// How many pages are measured; those behind them are for warming up.
+    var pages: Int
+    /// Pages that each thread touches before the measurement, so that what is made at the first fault is not counted.
+    var warmUp = TouchRun.usualWarmUp
     var placement: Placement
     var threads: Int
     var pattern: TouchPattern
     var seed: UInt64
     /// Whether to keep when each touch ended.
     var keepsCompletions = false
+
+    static let usualWarmUp = 16
 
     /// Measures `variant` and verifies every byte it served.
     func measure(_ variant: any Variant) async throws -> Sample {
@@ -21,7 +27,8 @@ struct TouchRun {
 
     private func touch(base: UInt, variant: String) throws(RunError) -> Sample {
         let touchers = try Touchers(
-            base: base, source: source, threads: threads, pattern: pattern, seed: seed,
+            base: base, source: source, pages: pages, warmUp: warmUp, threads: threads, pattern: pattern,
+            seed: seed,
             cpu: placement.faulting)
         let switches = System.contextSwitches
         let allocations = System.allocations
@@ -32,9 +39,11 @@ struct TouchRun {
             throw .mismatch(
                 "Wrong contents from \(variant): \(touchers.mismatches) pages when they were touched.")
         }
-        try source.requireEqual(at: base, variant: variant)
+        let served = pages + threads * warmUp
+        try source.requireEqual(at: base, pages: served, variant: variant)
         return Sample(
-            pages: source.pageCount, elapsed: touchers.elapsed, latency: Distribution(touchers.latencies),
+            pages: pages, served: served, elapsed: touchers.elapsed,
+            latency: Distribution(touchers.latencies),
             completions: keepsCompletions ? touchers.completions : [],
             contextSwitches: switchesAfter - switches, allocations: allocationsAfter - allocations)
     }

@@ -7,19 +7,23 @@ enum TouchPattern: String {
     case shuffled
 }
 
-/// Faulting threads that stand at the start and touch every page of a region once when let go.
+/// Faulting threads that stand at the start and touch every page of a region once when let go. What they touch before
+/// that, to warm up, are pages of their own behind those.
 @safe struct Touchers: ~Copyable {
     private let handle: OpaquePointer
     private let pages: Int
 
     init(
-        base: UInt, source: PageSource, threads: Int, pattern: TouchPattern, seed: UInt64, cpu: Int32
+        base: UInt, source: Contents, pages: Int, warmUp: Int, threads: Int, pattern: TouchPattern,
+        seed: UInt64,
+        cpu: Int32
     ) throws(RunError) {
-        pages = source.pageCount
+        self.pages = pages
         var plan = bench_touch_plan()
         plan.base = base
         plan.expected = source.address
         plan.pages = pages
+        plan.warm_up = warmUp
         plan.page_size = System.pageSize
         plan.threads = UInt32(threads)
         plan.pattern = UInt32(pattern == .ascending ? BENCH_PATTERN_ASCENDING : BENCH_PATTERN_SHUFFLED)

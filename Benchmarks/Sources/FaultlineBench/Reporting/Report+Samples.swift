@@ -9,19 +9,21 @@ extension Report {
                     scenario: scenario, variant: variant, parameters: parameters, metric: metric, unit: unit,
                     values: samples.map(value), p99: p99))
         }
-        func perFault(_ metric: Metric, _ count: (Sample) -> UInt64) {
-            row(metric) { Double(count($0)) / Double($0.pages) }
+        func perFault(_ metric: Metric, _ count: (Counters) -> UInt64) {
+            row(metric) { Double(count($0.counters)) / Double($0.served) }
         }
         row(.latency, p99: samples.map(\.latency.p99), \.latency.p50)
         row(.throughput, unit: unit) { Double($0.pages) / (Double($0.elapsed) / 1e9) }
-        perFault(.contextSwitchesPerFault, \.contextSwitches)
-        perFault(.ioctlsPerFault, \.counters.ioctls)
-        perFault(.copiesPerFault, \.counters.copies)
-        perFault(.wakesPerFault, \.counters.wakes)
-        perFault(.readsPerFault, \.counters.reads)
-        perFault(.messagesPerFault, \.counters.messages)
-        perFault(.bytesPerFault, \.counters.bytes)
-        if System.allocationsAreCounted { perFault(.allocationsPerFault, \.allocations) }
+        row(.contextSwitchesPerFault) { Double($0.contextSwitches) / Double($0.pages) }
+        perFault(.ioctlsPerFault, \.ioctls)
+        perFault(.copiesPerFault, \.copies)
+        perFault(.wakesPerFault, \.wakes)
+        perFault(.readsPerFault, \.reads)
+        perFault(.messagesPerFault, \.messages)
+        perFault(.bytesPerFault, \.bytes)
+        if System.allocationsAreCounted {
+            row(.allocationsPerFault) { Double($0.allocations) / Double($0.pages) }
+        }
         row(.eexist) { Double($0.counters.eexist) }
         row(.eagain) { Double($0.counters.eagain) }
     }
@@ -48,9 +50,9 @@ extension Report {
         for metric in metrics {
             let rows = results.filter { $0.scenario == scenario && $0.metric == metric }
             guard let first = rows.first else { continue }
-            let bars = rows.map { row in
+            let bars = zip(rows, Report.labels(rows)).map { row, label in
                 Chart.Bar(
-                    label: row.label, isBaseline: row.variant.hasPrefix("c-"), value: row.median,
+                    label: label, isBaseline: row.variant.hasPrefix("c-"), value: row.median,
                     low: row.min,
                     high: row.max)
             }

@@ -48,25 +48,31 @@ extension Report {
         ]
         let present = columns.filter { column in rows.contains { $0.metric == column.0 } }
         var table = Table(header: ["variant"] + present.map(\.1))
+        let labels = Report.labels(rows)
         var seen: [String] = []
-        for row in rows {
-            let label = row.label
-            guard !seen.contains(label) else { continue }
+        for label in labels where !seen.contains(label) {
             seen.append(label)
-            let own = rows.filter { $0.label == label }
+            let own = zip(rows, labels).filter { $0.1 == label }.map(\.0)
             table.rows.append(
                 [label]
                     + present.map { column in own.first { $0.metric == column.0 }.map(column.2) ?? "" })
         }
         return table
     }
-}
 
-extension ResultRow {
-    /// The variant with what distinguishes the row, but not what all rows of a run share.
-    var label: String {
-        let shared = ["pages", "pin", "pattern"]
-        let own = parameters.filter { !shared.contains($0.name) }
-        return variant + own.map { " \($0.name)=\($0.value.text)" }.joined()
+    /// The variant of each row with those parameters in which rows differ.
+    static func labels(_ rows: [ResultRow]) -> [String] {
+        var names: [String] = []
+        for parameter in rows.flatMap(\.parameters) where !names.contains(parameter.name) {
+            names.append(parameter.name)
+        }
+        let telling = names.filter { name in
+            let values = rows.map { row in row.parameters.first { $0.name == name }?.value }
+            return values.contains { $0 != values.first }
+        }
+        return rows.map { row in
+            let own = row.parameters.filter { telling.contains($0.name) }
+            return row.variant + own.map { " \($0.name)=\($0.value.text)" }.joined()
+        }
     }
 }

@@ -13,7 +13,7 @@ enum SVG {
     /// Horizontal bars of medians with the range of the runs.
     private static func draw(_ bars: [Chart.Bar], _ title: String, isTime: Bool, unit: String) -> String {
         let left = 230.0
-        let right = 110.0
+        let right = 140.0
         let step = 26.0
         let height = Double(bars.count) * step + 16
         let longest = max(bars.map(\.high).max() ?? 1, .leastNonzeroMagnitude)
@@ -61,11 +61,21 @@ enum SVG {
             body += text(left - 6, up(tick.place) + 4, tick.label, anchor: "end")
         }
         body += text((left + width - right) / 2, height - bottom + 32, xTitle, anchor: "middle")
+        var (baselines, others) = (0, 0)
         for (index, line) in series.enumerated() {
+            // Plain C in greys, the rest in colours.
+            let style: String
+            if line.name.hasPrefix("c-") {
+                style = "k\(baselines % 4)"
+                baselines += 1
+            } else {
+                style = "s\(others % 4)"
+                others += 1
+            }
             let points = line.points.map { "\(px(across($0.x))),\(px(up($0.y)))" }.joined(separator: " ")
-            body += "<polyline class=\"s\(index % 6)\" points=\"\(points)\"/>"
+            body += "<polyline class=\"\(style)\" points=\"\(points)\"/>"
             let start = left + Double(index) * (width - left - right) / Double(max(series.count, 1))
-            body += "<path class=\"s\(index % 6)\" d=\"M\(px(start)) \(px(height - 12))h18\"/>"
+            body += "<path class=\"\(style)\" d=\"M\(px(start)) \(px(height - 12))h18\"/>"
             body += text(start + 24, height - 8, line.name, anchor: "start")
         }
         return figure(title, body, height: height)

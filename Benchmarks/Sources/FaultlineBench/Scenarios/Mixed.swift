@@ -7,16 +7,18 @@ struct MixedScenario: Scenario {
 
     func run(_ context: Context, into report: inout Report) async throws {
         let pageCount = context.pages(20_000, tour: 10_000)
-        let source = try PageSource(pages: pageCount, seed: 0xec40)
+        let counts = context.threads([4], tour: [4])
+        let source = try Contents(
+            pages: pageCount + (counts.max() ?? 1) * TouchRun.usualWarmUp, seed: 0xec40)
         // Every variant twice, with faults and without, all in the same rotation.
         let cases = variants.flatMap { variant in [(variant, false), (variant, true)] }
-        for count in context.threads([4], tour: [4]) {
+        for count in counts {
             let used = min(count, pageCount)
             let results = try await context.rounds.run(
                 "\(name), \(used) threads", cases.map { "\($0.0.name)\($0.1 ? " with faults" : "")" }
             ) { index, round in
                 let run = MixedRun(
-                    source: source, placement: context.placement, threads: used,
+                    source: source, pages: pageCount, placement: context.placement, threads: used,
                     seed: UInt64(round) &* 6_151 &+ 5)
                 return try await run.measure(cases[index].0, withFaults: cases[index].1)
             }

@@ -6,18 +6,21 @@ struct RestoreScenario: Scenario {
     private let variants: [any Variant] = [
         CVariant(name: "c-epoll", style: .epoll),
         CVariant(name: "c-pread", style: .positionedRead),
+        FaultlineVariant(name: "faultline", style: .mappedFile),
+        FaultlineVariant(name: "faultline-pread", style: .positionedReads),
     ]
     private let milestones: [(name: String, fraction: Double)] = [("first", 0), ("10%", 0.1), ("all", 1)]
 
     func run(_ context: Context, into report: inout Report) async throws {
-        let source = try PageSource(file: context.arguments.file ?? "/proc/self/exe")
+        let source = try Contents(file: context.arguments.file ?? "/proc/self/exe")
         for count in context.threads([8], tour: [8]) {
             let used = min(count, source.pageCount)
             let samples = try await context.rounds.run(
                 "\(name), \(used) threads", variants.map(\.name)
             ) { variant, round in
                 let run = TouchRun(
-                    source: source, placement: context.placement, threads: used, pattern: .shuffled,
+                    source: source, pages: source.pageCount, warmUp: 0, placement: context.placement,
+                    threads: used, pattern: .shuffled,
                     seed: UInt64(round) &* 104_729 &+ 3, keepsCompletions: true)
                 return try await run.measure(variants[variant])
             }

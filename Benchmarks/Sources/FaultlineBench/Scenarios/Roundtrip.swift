@@ -6,11 +6,15 @@ extension TouchScenario {
         variants: [
             CVariant(name: "c-read", style: .read),
             CVariant(name: "c-epoll", style: .epoll),
+            BareVariant(),
+            FaultlineVariant(name: "faultline-sync", style: .sync),
+            FaultlineVariant(name: "faultline-async", style: .async),
+            FaultlineVariant(name: "faultline-suspend", style: .suspending),
         ],
         pattern: .ascending,
         threads: (usual: [1], tour: [1]),
         pages: (usual: 20_000, tour: 5_000),
-        ratios: ["faultline-sync", "faultline-async", "faultline-suspend"].flatMap { name in
+        ratios: ["reactor-bare", "faultline-sync", "faultline-async", "faultline-suspend"].flatMap { name in
             ["c-epoll", "c-read"].map {
                 (numerator: name, denominator: $0, metrics: [Metric.latency, .throughput])
             }

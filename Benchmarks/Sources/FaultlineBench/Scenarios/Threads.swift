@@ -7,6 +7,7 @@ extension TouchScenario {
             CVariant(name: "c-one", style: .epoll),
             CVariant(name: "c-batch", style: .batch),
             CVariant(name: "c-merged", style: .merged),
+            FaultlineVariant(name: "faultline", style: .sync),
         ],
         pattern: .shuffled,
         threads: (usual: [1, 4, 16, 64], tour: [1, 16, 64]),

@@ -31,15 +31,17 @@ struct TouchScenario: Scenario {
 
     func run(_ context: Context, into report: inout Report) async throws {
         let pageCount = context.pages(pages.usual, tour: pages.tour)
-        let source = try PageSource(pages: pageCount, seed: 0x5eed)
         let counts = takesThreads ? context.threads(threads.usual, tour: threads.tour) : threads.usual
+        let source = try Contents(
+            pages: pageCount + (counts.max() ?? 1) * TouchRun.usualWarmUp, seed: 0x5eed)
         for count in counts {
             let used = min(count, pageCount)
             let samples = try await context.rounds.run(
                 "\(name), \(used) threads", variants.map(\.name)
             ) { variant, round in
                 let run = TouchRun(
-                    source: source, placement: context.placement, threads: used, pattern: pattern,
+                    source: source, pages: pageCount, placement: context.placement, threads: used,
+                    pattern: pattern,
                     seed: UInt64(round) &* 7919 &+ 1)
                 return try await run.measure(variants[variant])
             }

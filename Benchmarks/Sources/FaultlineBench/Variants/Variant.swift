@@ -9,7 +9,7 @@ protocol Variant: Sendable {
 /// What a server is to do.
 struct ServingWork: Sendable {
     /// The contents of the region, byte for byte.
-    var source: PageSource
+    var source: Contents
     /// The CPU of the serving thread, or -1.
     var cpu: Int32
 }
@@ -32,7 +32,7 @@ protocol MixedVariant: Sendable {
 
 /// What a mixed loop is to do.
 struct MixedWork: Sendable {
-    var source: PageSource
+    var source: Contents
     var cpu: Int32
     /// Of the repeating timer, nanoseconds.
     var interval: UInt64

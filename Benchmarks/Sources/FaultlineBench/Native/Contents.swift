@@ -1,9 +1,11 @@
 import CBaseline
+import Faultline
+import Userfault
 
 /// Memory that holds what a region must show. Unmapped at the end.
 ///
 /// Never changed after it is made, hence safe to share.
-final class PageSource: Sendable {
+final class Contents: Sendable {
     /// Address of the first byte.
     let address: UInt
     /// Bytes that exist: of a file, its exact size. What follows in the last page reads as zero.
@@ -36,12 +38,20 @@ final class PageSource: Sendable {
 
     deinit { bench_unmap(address, exactByteCount) }
 
-    /// Compares every byte with memory at `base`.
-    func requireEqual(at base: UInt, variant: String) throws(RunError) {
-        let equal = bench_equal_prefix(base, address, byteCount)
-        guard equal < byteCount else { return }
+    /// Compares every byte of the first `pages` pages with memory at `base`.
+    func requireEqual(at base: UInt, pages: Int, variant: String) throws(RunError) {
+        let wanted = pages * System.pageSize
+        let equal = bench_equal_prefix(base, address, wanted)
+        guard equal < wanted else { return }
         throw .mismatch(
             "Wrong contents from \(variant): byte \(equal % System.pageSize) of page \(equal / System.pageSize)."
         )
+    }
+}
+
+extension Contents {
+    /// The same memory as a source for Faultline to copy from. The contents must outlive every region they serve.
+    var pageSource: PageSource {
+        unsafe PageSource(unsafeMemoryAt: AddressRange(start: address, byteCount: byteCount))
     }
 }

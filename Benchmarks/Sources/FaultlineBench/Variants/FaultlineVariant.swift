@@ -1,0 +1,102 @@
+import EventReactor
+import Faultline
+import Userfault
+
+/// Faultline: a pager on a reactor with a thread of its own, and one of several handlers.
+struct FaultlineVariant: Variant {
+    enum Style {
+        /// The included handler for memory: answers through the synchronous entry.
+        case sync
+        /// An async handler that does not suspend.
+        case async
+        /// An async handler that suspends once and is resumed by the loop.
+        case suspending
+        /// The included handler for files, mapped.
+        case mappedFile
+        /// The included handler for files, read by pread(2) on worker threads.
+        case positionedReads
+    }
+
+    var name: String
+    var style: Style
+
+    func start(_ work: ServingWork) async throws -> any RunningServer {
+        let reactor = try Reactor.start(.init(name: "faultline"))
+        await reactor.run { System.pinThread(to: work.cpu) }
+        let pager = try await Pager(on: reactor)
+        var workers: WorkerPool?
+        if style == .positionedReads {
+            // One thread, so that it can be pinned like the rest.
+            let pool = try WorkerPool(threads: 1)
+            await pool.run { System.pinThread(to: work.cpu) }
+            workers = pool
+        }
+        let handler = try makeHandler(work.source, reactor, workers)
+        let region = try await pager.map(byteCount: work.source.byteCount, handler: handler)
+        return FaultlineServer(reactor: reactor, pager: pager, region: region)
+    }
+
+    private func makeHandler(
+        _ contents: Contents, _ reactor: Reactor, _ workers: WorkerPool?
+    ) throws -> any FaultHandler {
+        switch style {
+        case .sync: return MemoryHandler(contents.pageSource)
+        case .async: return AsyncHandler(source: contents.pageSource)
+        case .suspending: return SuspendingHandler(source: contents.pageSource, reactor: reactor)
+        case .mappedFile, .positionedReads:
+            guard let path = contents.path else { throw RunError.failed("\(name) needs a file.") }
+            if let workers { return try FileHandler(path: path, reading: .positionedReads(workers)) }
+            return try FileHandler(path: path)
+        }
+    }
+}
+
+/// Answers without suspending, but through the async entry.
+private struct AsyncHandler: FaultHandler {
+    var source: PageSource
+
+    func resolve(_ request: FaultRequest) async throws -> Resolution {
+        .copy(from: source, at: request.offset)
+    }
+}
+
+/// Suspends once before it answers, and is resumed by a job of the loop.
+private struct SuspendingHandler: FaultHandler {
+    var source: PageSource
+    var reactor: Reactor
+
+    func resolve(_ request: FaultRequest) async throws -> Resolution {
+        await withCheckedContinuation { continuation in
+            reactor.execute { continuation.resume() }
+        }
+        return .copy(from: source, at: request.offset)
+    }
+}
+
+/// A region that a pager serves.
+private struct FaultlineServer: RunningServer {
+    var reactor: Reactor
+    var pager: Pager
+    var region: Region
+
+    var base: UInt { region.range.start }
+
+    func stop() async throws -> Counters {
+        let counters = Counters(await pager.statistics)
+        try await pager.unmap(region)
+        await pager.shutdown()
+        await reactor.shutdown()
+        return counters
+    }
+}
+
+extension Counters {
+    init(_ statistics: PagerStatistics) {
+        self.init(
+            messages: UInt64(statistics.messages), reads: UInt64(statistics.reads),
+            copies: UInt64(statistics.copies), wakes: UInt64(statistics.wakes),
+            otherIoctls: UInt64(statistics.zeroPages + statistics.poisons), bytes: UInt64(statistics.bytes),
+            eexist: UInt64(statistics.exists), eagain: UInt64(statistics.again + statistics.partials),
+            failures: UInt64(statistics.failures))
+    }
+}

@@ -27,10 +27,14 @@ let package = Package(
         .target(name: "EventReactor", dependencies: ["CLibevent"], swiftSettings: strict),
         .target(
             name: "Faultline", dependencies: ["EventReactor", "Userfault"], swiftSettings: strict),
-        .target(name: "FaultlineTestKit", dependencies: ["Faultline"], swiftSettings: strict),
+        .target(
+            name: "FaultlineTestKit", dependencies: ["Faultline", "Userfault"],
+            swiftSettings: strict),
 
+        // Header-only as well: raw memory, threads and forks for tests.
+        .target(name: "CTestSupport", path: "Tests/CTestSupport"),
         .testTarget(
-            name: "UserfaultTests", dependencies: ["Userfault", "FaultlineTestKit"],
+            name: "UserfaultTests", dependencies: ["CTestSupport", "FaultlineTestKit", "Userfault"],
             swiftSettings: strict),
         .testTarget(
             name: "EventReactorTests", dependencies: ["CLibevent", "EventReactor"], swiftSettings: strict),

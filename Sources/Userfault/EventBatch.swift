@@ -89,6 +89,15 @@ public struct EventBatch: ~Copyable, Sendable {
         return Userfaultfd(adopting: descriptor, features: features)
     }
 
+    /// Puts messages in by hand, 32 bytes each, in place of those of the last read: for tests without a kernel.
+    package mutating func load(_ messages: [[UInt8]]) {
+        closeUnclaimedForks()
+        count = min(messages.count, capacity)
+        for index in 0..<count {
+            buffer.store(messages[index], at: index)
+        }
+    }
+
     /// Closes the descriptors of forks that were not taken, so that their children are not blocked
     /// by pages nobody serves.
     public mutating func closeUnclaimedForks() {

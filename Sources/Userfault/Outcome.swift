@@ -40,7 +40,7 @@ public enum Outcome: Hashable, Sendable {
 
 extension Outcome {
     /// Decodes the kernel's answer. `done` is the signed output field, preset to 0.
-    init(operation: UserfaultfdError.Operation, range: AddressRange, error: CInt, done: Int64) {
+    package init(operation: UserfaultfdError.Operation, range: AddressRange, error: CInt, done: Int64) {
         let errno = Errno(rawValue: error)
         switch errno {
         case Errno(rawValue: 0): self = .whole

@@ -1,9 +1,10 @@
 internal import CUserfaultfd
 
 /// Room for messages, made once, and their decoding.
+///
+/// Sendable: the memory has one owner, which cannot be copied, and nothing else points to it.
 @safe
 struct MessageBuffer: ~Copyable, @unchecked Sendable {
-    // Sendable: the memory has one owner, which cannot be copied, and nothing else points to it.
     private let memory: UnsafeMutableRawBufferPointer
     let capacity: Int
 

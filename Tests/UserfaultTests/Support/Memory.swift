@@ -39,7 +39,7 @@ final class Memory: Sendable {
         case .privateFile: (file, flags) = (ctest_memfd(UInt64(byteCount)), flags | MAP_PRIVATE)
         case .hugePages:
             (file, flags) = (
-                -1, flags | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | 0x40000 /* MAP_HUGETLB */
+                -1, flags | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | hugeMapping
             )
         }
         let mapped = ctest_mmap(UInt64(start), UInt64(byteCount), protection, flags, file)
@@ -76,6 +76,9 @@ final class Memory: Sendable {
         precondition(ctest_mprotect(UInt64(range.start), UInt64(range.byteCount), protection) == 0)
     }
 }
+
+/// `MAP_HUGETLB`
+private let hugeMapping: CInt = 0x40000
 
 /// A page that nobody can ever map.
 let neverMapped = AddressRange(start: UInt(SystemPage.size), byteCount: SystemPage.size)

@@ -13,6 +13,8 @@ struct Arguments: Equatable {
     var format = Format.table
     var output: String?
     var file: String?
+    /// Variants to measure; nil for all.
+    var variants: [String]?
 }
 
 /// What is wrong with a command line, as a sentence.
@@ -66,7 +68,7 @@ extension Arguments {
         "--help": .help, "-h": .help, "--list": .list, "--version": .version,
     ]
     private static let options = [
-        "--pages", "--threads", "--runs", "--pin", "--format", "--output", "--file",
+        "--pages", "--threads", "--runs", "--pin", "--format", "--output", "--file", "--variants",
     ]
 
     private mutating func set(_ name: String, to value: String) throws(UsageError) {
@@ -89,6 +91,8 @@ extension Arguments {
                 throw UsageError(description: "--format takes table or json, not '\(value)'.")
             }
             format = choice
+        case "--variants":
+            variants = value.split(separator: ",").map(String.init)
         case "--output": output = try Arguments.path(value, name)
         default: file = try Arguments.path(value, name)
         }
@@ -123,6 +127,7 @@ extension Arguments {
           --pin none|same|cross where threads run: anywhere, all on one core (the default), faulting on one core and
                                 serving on another
           --file PATH           the file that restore restores; default: this program
+          --variants A[,B…]     only these, by the names of the table: for a profiler
           --format table|json   what is written to standard output
           --output FILE.html    write a page with plots as well
           --list                list the scenarios

@@ -26,7 +26,8 @@ enum Main {
             case .list:
                 for scenario in Scenarios.all {
                     let padding = String(repeating: " ", count: 12 - scenario.name.count)
-                    System.write("\(scenario.name)\(padding)\(scenario.summary)\n", to: .output)
+                    let variants = scenario.variantNames.joined(separator: ", ")
+                    System.write("\(scenario.name)\(padding)\(scenario.summary) (\(variants))\n", to: .output)
                 }
             case .run: return try await measure(arguments)
             }
@@ -41,6 +42,10 @@ enum Main {
     }
 
     private static func measure(_ arguments: Arguments) async throws -> Status {
+        let known = Scenarios.all.flatMap(\.variantNames)
+        for name in arguments.variants ?? [] where !known.contains(name) {
+            throw UsageError(description: "There is no variant '\(name)'. See --list.")
+        }
         let context = Context(arguments: arguments, placement: try Placement(arguments.pin))
         let access = UserfaultAccess.probe()
         if case .refused(let number) = access {

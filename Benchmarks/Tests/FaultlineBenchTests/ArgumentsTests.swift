@@ -19,7 +19,7 @@ import Testing
     @Test func everythingAtOnce() throws {
         let arguments = try parse(
             "threads", "--pages", "100", "--threads=1,64", "--runs", "5", "--pin", "cross", "--format=json",
-            "--output", "a.html", "roundtrip", "--file", "b")
+            "--output", "a.html", "roundtrip", "--file", "b", "--variants", "c-read,c-epoll")
         #expect(arguments.scenarios == ["threads", "roundtrip"])
         #expect(arguments.pages == 100)
         #expect(arguments.threads == [1, 64])
@@ -28,6 +28,7 @@ import Testing
         #expect(arguments.format == .json)
         #expect(arguments.output == "a.html")
         #expect(arguments.file == "b")
+        #expect(arguments.variants == ["c-read", "c-epoll"])
     }
 
     @Test(arguments: [

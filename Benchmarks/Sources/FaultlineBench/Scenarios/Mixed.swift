@@ -3,9 +3,10 @@ struct MixedScenario: Scenario {
     let name = "mixed"
     let summary = "faults, an echo server and a 1 ms timer in one loop"
 
-    private let variants: [any MixedVariant] = [CMixedVariant()]
+    let variants: [any MixedVariant] = [CMixedVariant()]
 
     func run(_ context: Context, into report: inout Report) async throws {
+        let variants = self.variants.filter { context.wants($0.name) }
         let pageCount = context.pages(20_000, tour: 10_000)
         let counts = context.threads([4], tour: [4])
         let source = try Contents(

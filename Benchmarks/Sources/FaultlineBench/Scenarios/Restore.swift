@@ -3,7 +3,7 @@ struct RestoreScenario: Scenario {
     let name = "restore"
     let summary = "a file restored lazily while 8 threads read it in random order, compared byte for byte"
 
-    private let variants: [any Variant] = [
+    let variants: [any Variant] = [
         CVariant(name: "c-epoll", style: .epoll),
         CVariant(name: "c-pread", style: .positionedRead),
         FaultlineVariant(name: "faultline", style: .mappedFile),
@@ -12,6 +12,7 @@ struct RestoreScenario: Scenario {
     private let milestones: [(name: String, fraction: Double)] = [("first", 0), ("10%", 0.1), ("all", 1)]
 
     func run(_ context: Context, into report: inout Report) async throws {
+        let variants = self.variants.filter { context.wants($0.name) }
         let source = try Contents(file: context.arguments.file ?? "/proc/self/exe")
         for count in context.threads([8], tour: [8]) {
             let used = min(count, source.pageCount)

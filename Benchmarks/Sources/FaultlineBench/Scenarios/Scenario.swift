@@ -3,8 +3,22 @@ protocol Scenario: Sendable {
     var name: String { get }
     /// A few words for `--list`.
     var summary: String { get }
+    /// The names of what is compared.
+    var variantNames: [String] { get }
 
     func run(_ context: Context, into report: inout Report) async throws
+}
+
+extension TouchScenario {
+    var variantNames: [String] { variants.map(\.name) }
+}
+
+extension RestoreScenario {
+    var variantNames: [String] { variants.map(\.name) }
+}
+
+extension MixedScenario {
+    var variantNames: [String] { variants.map(\.name) }
 }
 
 /// What was asked for.
@@ -17,6 +31,9 @@ struct Context {
     var isTour: Bool { arguments.scenarios.isEmpty }
     var runs: Int { arguments.runs ?? (isTour ? 3 : 5) }
     var rounds: Rounds { Rounds(count: runs, progress: progress) }
+
+    /// Whether a variant was not excluded.
+    func wants(_ variant: String) -> Bool { arguments.variants?.contains(variant) ?? true }
 
     func pages(_ usual: Int, tour: Int) -> Int { arguments.pages ?? (isTour ? tour : usual) }
     func threads(_ usual: [Int], tour: [Int]) -> [Int] { arguments.threads ?? (isTour ? tour : usual) }

@@ -30,6 +30,7 @@ struct TouchScenario: Scenario {
     var unit = "faults/s"
 
     func run(_ context: Context, into report: inout Report) async throws {
+        let variants = self.variants.filter { context.wants($0.name) }
         let pageCount = context.pages(pages.usual, tour: pages.tour)
         let counts = takesThreads ? context.threads(threads.usual, tour: threads.tour) : threads.usual
         let source = try Contents(

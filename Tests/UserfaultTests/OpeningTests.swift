@@ -111,17 +111,18 @@ struct OpeningTests {
         #expect(closed?.errno == .badDescriptor)
     }
 
-    @Test func `without free descriptors each way says so`() async {
+    @Test func `without free descriptors the refusal says so`() async {
         await #expect(processExitsWith: .success) {
             #expect(ctest_set_descriptor_limit(1) == 0)
             do throws(UserfaultfdError) {
                 _ = try Userfaultfd.probe()
                 Issue.record("it opened")
             } catch {
+                // Who may not open the device at all is told so instead.
                 #expect(error.errno == .tooManyFiles)
                 #expect(error.refusals.count == 3)
-                #expect(error.refusals.allSatisfy { $0.errno == .tooManyFiles })
-                #expect(error.advice == ["Raise the limit on open descriptors (ulimit -n)."])
+                #expect(error.refusals.last?.errno == .tooManyFiles)
+                #expect(error.advice.contains("Raise the limit on open descriptors (ulimit -n)."))
             }
         }
     }

@@ -8,20 +8,20 @@ public struct FaultRequest: Sendable {
     public let region: AddressRange
     /// The size of the region's pages in bytes.
     public let pageSize: Int
-    /// Why the threads wait.
-    public let kind: Fault.Kind
-    /// Whether one of them wants to write.
-    public let isWrite: Bool
-    /// The kernel's thread id of the first thread that waits, when the pager asked for it.
-    public let threadID: UInt32?
     /// How often the handler has failed on these pages already.
     public let attempt: Int
 
+    let cause: FaultCause
     let pool: PageBufferPool
-    let link: PagerLink
     /// Set when the request has a task.
-    var id = RequestID.none
+    var ticket: RequestTicket?
 
+    /// Why the threads wait.
+    public var kind: Fault.Kind { cause.kind }
+    /// Whether one of them wants to write.
+    public var isWrite: Bool { cause.isWrite }
+    /// The kernel's thread id of the first thread that waits, when the pager asked for it.
+    public var threadID: UInt32? { cause.threadID }
     /// Where the pages begin, in bytes from the start of the region.
     public var offset: Int { Int(range.start - region.start) }
     /// The number of bytes to supply.
@@ -50,8 +50,12 @@ public struct FaultRequest: Sendable {
     /// from ``FaultHandler/resolve(_:)``, from any thread; it returns when the part is taken.
     ///
     /// - Parameter part: a resolution with a range of its own (``Resolution/covering(_:)``).
-    /// - Throws: ``PagerError`` when the part does not fit the request, or the request is over.
+    /// - Throws: ``PagerError`` when the part does not fit the request, the request is over, or it is answered by the
+    ///   synchronous entry.
     public func supply(_ part: Resolution) async throws(PagerError) {
-        try await link.supply(part, to: id)
+        guard let ticket else {
+            throw PagerError(.requestIsOver, "only a request with a task can be answered in parts")
+        }
+        try await ticket.link.supply(part, to: ticket)
     }
 }

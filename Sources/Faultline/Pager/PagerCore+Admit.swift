@@ -4,7 +4,15 @@ import Userfault
 extension PagerCore: ReadinessHandler {
     func descriptorReady(_ readiness: Readiness) {
         guard lifecycle == .serving, let kernel else { return }
-        // What arrives while we read waits for the next turn at the latest: sockets and timers have a right to theirs.
+        isReading = true
+        readFaults(kernel)
+        isReading = false
+        if scheduler.hasPending { commit() }
+        if lifecycle == .draining { closeIfDrained() }
+    }
+
+    /// What arrives while we read waits for the next turn at the latest: sockets and timers have a right to theirs.
+    private func readFaults(_ kernel: any FaultKernel) {
         for _ in 0..<configuration.readsPerTurn {
             let count: Int
             do {
@@ -74,9 +82,8 @@ extension PagerCore: ReadinessHandler {
                     index += 1
                 }
                 begin(first..<end, of: region)
-                ask(
-                    region, pages: first..<end, kind: fault.kind, isWrite: isWrite, threadID: fault.threadID,
-                    failures: 0)
+                let cause = FaultCause(kind: fault.kind, isWrite: isWrite, threadID: fault.threadID)
+                ask(region, pages: first..<end, cause: cause, failures: 0)
                 // Whoever answered may have stopped the pager.
                 if lifecycle == .closed { return }
             }

@@ -32,66 +32,66 @@ extension PagerCore: EndOfTurnWork {
             if case .partial = outcome { statistics.partials += 1 }
             guard let settlement = scheduler.record(outcome) else { continue }
             settle(settlement, isAwake: wakesAtOnce)
-            if settlement.disposition != .again { recycleBuffers(settlement.range) }
         }
         for range in wakes.ranges { wake(range) }
         wakes.removeAll()
         isCommitting = false
         if stopError != nil { return close() }
-        parkRest()
+        if parked.isEmpty { parkedBackoff.reset() } else { parkRest() }
     }
 
     /// Puts an outcome to its place. `isAwake`: the operation has woken the threads of what it did.
     private func settle(_ settlement: Scheduler<Tag>.Settlement, isAwake: Bool) {
+        let range = settlement.range
+        for index in scheduler.runPieces {
+            guard let part = scheduler.part(index, in: range) else { continue }
+            settle(scheduler[index], part, settlement.disposition)
+        }
         switch settlement.disposition {
         case .done:
-            install(settlement.range)
-            statistics.bytes += settlement.range.byteCount
-            if !isAwake { wakeLater(settlement.range) }
+            statistics.bytes += range.byteCount
+            if !isAwake { wakeLater(range) }
         case .exists:
             // Whoever was first may have installed it without waking, or through another mapping.
             statistics.exists += 1
-            install(settlement.range)
-            wakeLater(settlement.range)
+            wakeLater(range)
         case .again:
             statistics.again += 1
-            scheduler.forEachPiece(in: settlement.range) { piece, part in
-                parked.append(piece.restricted(to: part))
-            }
-        case .gone(.process):
-            stop(
-                because: PagerError(
-                    .kernel, "the process whose memory this was has exited", range: settlement.range))
         case .gone(.range):
-            scheduler.forEachPiece(in: settlement.range) { piece, part in
-                drop(part, of: piece.tag.region)
-            }
-            wakeLater(settlement.range)
-        case .failed(let error):
-            scheduler.forEachPiece(in: settlement.range) { piece, part in
-                failed(piece, part, error)
-            }
+            wakeLater(range)
+        case .gone(.process):
+            stop(because: PagerError(.kernel, "the process whose memory this was has exited", range: range))
+        case .failed:
+            break
         }
     }
 
-    /// Gives back the buffers whose last bytes have been settled.
-    private func recycleBuffers(_ range: AddressRange) {
-        scheduler.forEachPiece(in: range) { piece, part in
-            guard part.end == piece.range.end, case .buffer(let storage) = piece.tag.owner else { return }
-            storage.uses -= 1
-            if storage.uses == 0 { piece.tag.region.pool.recycle(storage) }
-        }
-    }
-
-    private func install(_ range: AddressRange) {
-        scheduler.forEachPiece(in: range) { piece, part in
-            let region = piece.tag.region
+    /// The same for the `part` of one piece.
+    private func settle(
+        _ piece: Scheduler<Tag>.Piece, _ part: AddressRange, _ disposition: Scheduler<Tag>.Disposition
+    ) {
+        let region = piece.tag.region
+        switch disposition {
+        case .done, .exists:
             let pages = region.pages(of: part)
             region.table.install(pages)
             statistics.inFlightPages -= pages.count
             if case .poison = piece.action { statistics.poisonedPages += pages.count }
+        case .again:
+            parked.append(piece.restricted(to: part))
+            return
+        case .gone(.range):
+            drop(part, of: region)
+        case .gone(.process):
+            return
+        case .failed(let error):
+            failed(piece, part, error)
         }
-        if lifecycle == .serving { parkedBackoff.reset() }
+        // The last bytes of the piece: its buffer is free.
+        if case .buffer(let storage) = piece.tag.owner, part.end == piece.range.end {
+            storage.uses -= 1
+            if storage.uses == 0 { region.pool.recycle(storage) }
+        }
     }
 
     private func wakeLater(_ range: AddressRange) {
@@ -110,7 +110,7 @@ extension PagerCore: EndOfTurnWork {
     /// Parked pieces are retried by timer: no message tells when the address space is quiet again, and asking
     /// without pause would keep the loop from everything else.
     private func parkRest() {
-        guard !parked.isEmpty, parkedTimer == nil, lifecycle != .closed else { return }
+        guard parkedTimer == nil, lifecycle != .closed else { return }
         parkedTimer = reactor.startTimer(after: parkedBackoff.next(), self)
     }
 

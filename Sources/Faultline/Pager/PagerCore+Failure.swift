@@ -3,15 +3,13 @@ import Userfault
 
 extension PagerCore {
     /// The handler failed for pages that are in flight. `failures` counts this time.
-    func fail(
-        _ pages: Range<Int>, of region: RegionState, error: any Error, failures: Int, request: FaultRequest
-    ) {
+    func fail(_ pages: Range<Int>, of region: RegionState, error: any Error, cause: FaultCause, failures: Int) {
         statistics.failures += 1
         let policy = region.options.failurePolicy
         let action: FaultFailure.Action
         if failures <= policy.retryLimit, lifecycle == .serving {
             let delay = policy.delay(afterFailure: failures)
-            askAgain(pages, of: region, request: request, failures: failures, after: delay)
+            askAgain(pages, of: region, cause: cause, failures: failures, after: delay)
             action = .retrying(after: delay)
         } else if policy.fallback == .poison || lifecycle != .serving {
             giveUp(pages, of: region, failures: failures)
@@ -25,23 +23,18 @@ extension PagerCore {
 
     /// Asks the handler anew after a pause; the pages stay in flight.
     func askAgain(
-        _ pages: Range<Int>, of region: RegionState, request: FaultRequest, failures: Int,
-        after delay: Duration
+        _ pages: Range<Int>, of region: RegionState, cause: FaultCause, failures: Int, after delay: Duration
     ) {
-        let id = requests.insert(Request(region: region, pages: pages, template: request, failures: failures))
+        let ticket = RequestTicket(link: link, region: region, pages: pages, cause: cause, failures: failures)
+        open.add(ticket)
         let timer = reactor.startTimer(after: delay, self)
-        retryTimers[timer] = id
-        requests.update(id) { $0.timer = timer }
+        retryTimers[timer] = ticket
+        ticket.timer = timer
     }
 
-    func retryRequest(_ id: RequestID) {
-        guard let request = requests.remove(id), !request.region.isClosed, lifecycle != .closed else {
-            return
-        }
-        let template = request.template
-        ask(
-            request.region, pages: request.pages, kind: template.kind, isWrite: template.isWrite,
-            threadID: template.threadID, failures: request.failures)
+    func retry(_ ticket: RequestTicket) {
+        guard open.remove(ticket) else { return }
+        ask(ticket.region, pages: ticket.pages, cause: ticket.cause, failures: ticket.failures)
         if lifecycle == .draining { closeIfDrained() }
     }
 
@@ -59,12 +52,8 @@ extension PagerCore {
         let region = piece.tag.region
         let pages = region.pages(of: part)
         guard piece.tag.giveUp else {
-            let request = FaultRequest(
-                range: part, region: region.range, pageSize: region.pageSize, kind: .missing, isWrite: false,
-                threadID: nil, attempt: piece.tag.failures, pool: region.pool, link: link)
-            fail(
-                pages, of: region, error: PagerError(error), failures: piece.tag.failures + 1,
-                request: request)
+            let cause = FaultCause(kind: .missing, isWrite: false)
+            fail(pages, of: region, error: PagerError(error), cause: cause, failures: piece.tag.failures + 1)
             return
         }
         // A kernel without UFFDIO_POISON, or one that has no memory for it.

@@ -86,10 +86,11 @@ extension PagerCore {
     func retire(_ region: RegionState) {
         guard !region.isClosed else { return }
         region.isClosed = true
-        for id in requests.ids(where: { $0.region === region }) {
-            guard let request = requests.remove(id) else { continue }
-            request.task?.cancel()
-            if let timer = request.timer {
+        for ticket in open.tickets where ticket.region === region {
+            _ = open.remove(ticket)
+            ticket.task?.cancel()
+            ticket.task = nil
+            if let timer = ticket.timer {
                 retryTimers.removeValue(forKey: timer)
                 reactor.cancelTimer(timer)
             }

@@ -7,8 +7,8 @@ extension PagerCore: TimerHandler {
         } else if id == deadlineTimer {
             deadlineTimer = nil
             close()
-        } else if let request = retryTimers.removeValue(forKey: id) {
-            retryRequest(request)
+        } else if let ticket = retryTimers.removeValue(forKey: id) {
+            retry(ticket)
         }
     }
 }

@@ -18,17 +18,6 @@ final class PagerCore {
         let giveUp: Bool
     }
 
-    struct Request {
-        let region: RegionState
-        let pages: Range<Int>
-        let template: FaultRequest
-        let failures: Int
-        /// Parts that were supplied early.
-        var supplied: [Range<Int>] = []
-        var task: Task<Void, Never>?
-        var timer: TimerID?
-    }
-
     enum Lifecycle {
         case serving
         /// Reads nothing more, and waits for what is in flight until the deadline.
@@ -47,16 +36,18 @@ final class PagerCore {
     var arrivals: [Fault] = []
     var regions = RangeIndex<RegionState>()
     var lastRegion: RegionState?
-    var requests = RequestSlots<Request>()
+    /// Requests whose answers are awaited.
+    var open = TicketList()
     var scheduler = Scheduler<Tag> { $0.region === $1.region && $0.giveUp == $1.giveUp }
     var wakes = WakeSet()
     /// Pieces the kernel told to come back later.
     var parked: [Scheduler<Tag>.Piece] = []
     var parkedBackoff = Backoff(first: .microseconds(20), limit: .milliseconds(1))
     var parkedTimer: TimerID?
-    var retryTimers: [TimerID: RequestID] = [:]
+    var retryTimers: [TimerID: RequestTicket] = [:]
     var isCommitScheduled = false
     var isCommitting = false
+    var isReading = false
     var lifecycle = Lifecycle.serving
     var deadlineTimer: TimerID?
     var stopError: PagerError?
@@ -90,7 +81,8 @@ final class PagerCore {
     }
 
     func scheduleCommit() {
-        guard !isCommitScheduled else { return }
+        // While faults are being read, the commit follows at the end of that.
+        guard !isCommitScheduled, !isReading else { return }
         isCommitScheduled = true
         reactor.scheduleEndOfTurn(self)
     }

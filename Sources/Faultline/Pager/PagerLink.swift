@@ -16,16 +16,16 @@ final class PagerLink: @unchecked Sendable {
     func forget() { core = nil }
 
     /// Called by the task of a request, which runs on the loop's thread.
-    func finish(_ id: RequestID, _ result: Result<Resolution, any Error>) {
+    func finish(_ ticket: RequestTicket, _ result: Result<Resolution, any Error>) {
         precondition(reactor.isOnLoop)
-        core?.finish(id, result)
+        core?.finish(ticket, result)
     }
 
     /// Any thread.
-    func supply(_ part: Resolution, to id: RequestID) async throws(PagerError) {
+    func supply(_ part: Resolution, to ticket: RequestTicket) async throws(PagerError) {
         try await reactor.run { () throws(PagerError) in
             guard let core = self.core else { throw PagerError.shutDown() }
-            try core.supply(part, to: id)
+            try core.supply(part, to: ticket)
         }
     }
 }

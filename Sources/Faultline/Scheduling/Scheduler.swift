@@ -69,6 +69,8 @@ package struct Scheduler<Tag> {
     private var pageSize: Int { batch[run.lowerBound].pageSize }
 
     package var hasPending: Bool { !pending.isEmpty }
+    /// The positions of the pieces that the run under way is made of.
+    package var runPieces: Range<Int> { run }
     package var isCommitting: Bool { run.upperBound < batch.count || position < runEnd }
 
     package mutating func add(_ piece: Piece) {
@@ -104,10 +106,11 @@ package struct Scheduler<Tag> {
             }
             startRun(at: run.upperBound)
         }
-        let piece = batch[run.lowerBound]
         let rest = Int(runEnd - position)
-        var action = piece.action
-        if case .copy(let source) = action { action = .copy(source: source + (position - piece.range.start)) }
+        var action = batch[run.lowerBound].action
+        if case .copy(let source) = action {
+            action = .copy(source: source + (position - batch[run.lowerBound].range.start))
+        }
         let operation = Operation(
             range: AddressRange(start: position, byteCount: singlePages ? min(rest, pageSize) : rest),
             action: action)
@@ -143,11 +146,12 @@ package struct Scheduler<Tag> {
         }
     }
 
-    /// Calls `body` with each piece of the current run that `range` touches, and the part it touches.
-    package func forEachPiece(in range: AddressRange, _ body: (Piece, AddressRange) -> Void) {
-        for index in run {
-            if let part = batch[index].range.intersection(range) { body(batch[index], part) }
-        }
+    /// A piece of the run under way, by its position.
+    package subscript(index: Int) -> Piece { batch[index] }
+
+    /// The part of a piece of the run under way that lies in `range`.
+    package func part(_ index: Int, in range: AddressRange) -> AddressRange? {
+        batch[index].range.intersection(range)
     }
 
     private mutating func startRun(at index: Int) {

@@ -5,6 +5,10 @@ public struct ReactorError: Error, Hashable, Sendable, CustomStringConvertible {
         enum Kind: Hashable, Sendable {
             case shutDown, cancelled, notOnLoop, notHosted, alreadyDriven
             case badDescriptor, unsupportedDescriptor, descriptorInUse, system
+            // Streams and signals; described in ReactorError+Streams.swift.
+            case closed, endOfStream, busy, lineTooLong, connectionRefused, connectionReset, brokenPipe,
+                timedOut
+            case addressInUse, badAddress, badSignal, signalsInUse
         }
 
         let kind: Kind
@@ -65,6 +69,7 @@ public struct ReactorError: Error, Hashable, Sendable, CustomStringConvertible {
             "The descriptor has a source in this reactor already; cancel that first, or watch a dup(2) of it."
         case .system:
             "\(operation) failed: \(describeSystemError(systemError)).\(advice)"
+        default: streamDescription
         }
     }
 

@@ -8,6 +8,10 @@ import CLibevent
         case reading, writing
         /// The ``LoopState`` itself: woken, timer expired, time for an attached reactor's turn.
         case wake, timer, turn
+        /// A ``ConnectionCore`` has output to send.
+        case output
+        /// A ``SignalCore``; the number stands in place of the descriptor.
+        case signal
     }
 
     private let pointer: OpaquePointer
@@ -35,6 +39,12 @@ import CLibevent
         case .turn:
             flags = 0
             unsafe callback = turnCallback
+        case .output:
+            flags = EV_WRITE | EV_PERSIST
+            unsafe callback = outputCallback
+        case .signal:
+            flags = EV_SIGNAL | EV_PERSIST
+            unsafe callback = signalCallback
         }
         let context = unsafe Unmanaged.passUnretained(target).toOpaque()
         guard let event = unsafe event_new(base.pointer, descriptor, Int16(flags), callback, context) else {
@@ -51,6 +61,16 @@ import CLibevent
     /// An event of the loop itself.
     init(_ base: EventBase, _ kind: Kind, _ descriptor: CInt, of loop: LoopState) throws(ReactorError) {
         try self.init(base, kind, descriptor, loop)
+    }
+
+    /// An event of a connection: its socket takes bytes again.
+    init(_ base: EventBase, outputOf core: ConnectionCore, _ descriptor: CInt) throws(ReactorError) {
+        try self.init(base, .output, descriptor, core)
+    }
+
+    /// An event of a signal stream.
+    init(_ base: EventBase, signal number: CInt, of core: SignalCore) throws(ReactorError) {
+        try self.init(base, .signal, number, core)
     }
 
     /// Starts to watch. The corresponding C function is `event_add`.

@@ -1,0 +1,107 @@
+/// A listening stream socket: TCP or UNIX-domain. Made by ``Reactor/listen(on:_:isolation:)``.
+///
+/// ```swift
+/// let listener = try await reactor.listen(on: .ipv4("127.0.0.1", port: 0))
+/// for await connection in listener.connections {
+///     Task(executorPreference: reactor) { try await serve(connection) }
+/// }
+/// ```
+///
+/// Any thread and any task may call everything here. The listener keeps its reactor alive, and letting go of the last reference
+/// closes it.
+public final class Listener: Sendable {
+    /// The reactor that serves the listener.
+    public let reactor: Reactor
+    /// Where it listens; with the real port if it was asked for port 0.
+    public let address: SocketAddress
+    let core: ListenerCore
+
+    init(_ reactor: Reactor, _ core: ListenerCore, _ address: SocketAddress) {
+        self.reactor = reactor
+        self.core = core
+        self.address = address
+    }
+
+    deinit {
+        let core = self.core
+        core.loop.perform { core.close(.closed) }
+    }
+
+    /// Takes the oldest connection, and waits until there is one. Several tasks may wait; they are served in order.
+    ///
+    /// Shortages (`EMFILE`) do not end the waiting; see ``Options/onFailure``.
+    ///
+    /// - Throws: `closed`, `cancelled`, `shutDown`; `system` if there is no memory for the connection.
+    public func accept(isolation: isolated (any Actor)? = #isolation) async throws(ReactorError) -> Connection
+    {
+        if core.loop.isOnLoop, !Task.isCancelled, let result = takeNow() { return try result.get() }
+        return try await AcceptOperation(self).complete(isolation: isolation)
+    }
+
+    /// Stops listening, and returns when the descriptor is closed. Connections that nobody has taken are closed; a UNIX
+    /// socket's file is removed. Tasks that wait are resumed with `closed`. Further calls have no effect.
+    public func close() async {
+        let core = self.core
+        await reactor.run { core.close(.closed) }
+    }
+
+    /// Connections that are accepted and that nobody has taken yet.
+    public func pendingConnections() async -> Int {
+        let core = self.core
+        return await reactor.run { core.pendingCount }
+    }
+
+    /// How often a connection could not be accepted so far; see ``Options/onFailure``.
+    public func acceptFailures() async -> Int {
+        let core = self.core
+        return await reactor.run { core.failureCount }
+    }
+
+    /// The connections, one after the other. Ends when the listener is closed, the task cancelled, or the reactor shut
+    /// down.
+    public var connections: Connections { Connections(listener: self) }
+
+    /// See ``Listener/connections``.
+    public struct Connections: AsyncSequence, AsyncIteratorProtocol, Sendable {
+        fileprivate let listener: Listener
+
+        /// Several iterators share the connections among them.
+        public func makeAsyncIterator() -> Self { self }
+
+        /// The next connection, or `nil` at the end.
+        public mutating func next() async -> Connection? {
+            await next(isolation: nil)
+        }
+
+        /// The next connection, or `nil` at the end.
+        public mutating func next(isolation actor: isolated (any Actor)?) async -> Connection? {
+            while true {
+                do throws(ReactorError) {
+                    return try await listener.accept(isolation: actor)
+                } catch {
+                    // A connection for which there was no memory is lost; the next one may be luckier.
+                    guard error.code == .system else { return nil }
+                }
+            }
+        }
+    }
+}
+
+extension Listener {
+    /// A connection, or the end, if there is one without waiting. Loop thread only.
+    func takeNow() -> Result<Connection, ReactorError>? {
+        if let error = core.closedBecause { return .failure(error) }
+        guard let descriptor = core.takePending() else { return nil }
+        return connection(descriptor)
+    }
+
+    /// Makes a connection of an accepted socket. Loop thread only.
+    func connection(_ descriptor: CInt) -> Result<Connection, ReactorError> {
+        do throws(ReactorError) {
+            return .success(
+                try reactor.connection(descriptor, isLocal: core.isLocal, core.options.connections))
+        } catch {
+            return .failure(error)
+        }
+    }
+}

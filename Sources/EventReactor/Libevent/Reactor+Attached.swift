@@ -30,6 +30,7 @@ extension Reactor {
     ///
     /// - Throws: `shutDown` if it was before.
     public func detach() throws(ReactorError) {
+        guard loop.lifecycle.withLock({ $0.state }) != .shutDown else { throw .shutDown }
         requireLoop()
         precondition(loop.drive == .attached, "only an attached reactor can be detached")
         guard case .tellLoop = loop.lifecycle.withLock({ $0.requestStop(isHosted: false) }) else {

@@ -1,5 +1,3 @@
-import Synchronization
-
 extension Reactor {
     /// Makes a reactor with a thread of its own, which runs until ``shutdown()``.
     ///

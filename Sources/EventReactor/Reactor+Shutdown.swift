@@ -1,5 +1,3 @@
-import Synchronization
-
 extension Reactor {
     /// Shuts the reactor down, and returns when it is.
     ///

@@ -1,5 +1,3 @@
-import Synchronization
-
 /// An event loop that is an executor of Swift's concurrency as well.
 ///
 /// One thread, one libevent base, one queue of jobs. Actors run on it by returning it as their `unownedExecutor`,

@@ -37,7 +37,7 @@ final class Inbox: Sendable {
         case needsDrainer
     }
 
-    private let state = Mutex(State())
+    private let state = Lock(State())
     private let hasItems = Atomic(false)
     private let attention: Atomic<Attention>
     /// Threads between their decision to write and the end of the write. The descriptor is not closed under them.

@@ -1,7 +1,7 @@
 /// An entry of the job queue: one word, so that queueing a job allocates nothing.
 ///
 /// The two low bits of the pointer say what it points to.
-@safe struct JobItem {
+@safe struct JobItem: Sendable {
     private static let handlerTag: UInt = 1
     private static let workTag: UInt = 2
 

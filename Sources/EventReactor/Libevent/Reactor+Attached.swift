@@ -1,5 +1,3 @@
-import Synchronization
-
 extension Reactor {
     /// Makes a reactor inside an `event_base` that the program runs.
     ///

@@ -1,6 +1,6 @@
 /// Where a reactor stands, as other threads see it. A plain value; ``Reactor`` keeps it under a lock and does what
 /// the returned actions say outside of it.
-struct Lifecycle {
+struct Lifecycle: Sendable {
     enum State {
         case running
         case stopping

@@ -14,7 +14,7 @@ final class LoopState: @unchecked Sendable {
 
     /// The loop's thread (`pthread_self`), or 0 while there is none.
     let loopThread = Atomic<UInt>(0)
-    let lifecycle = Mutex(Lifecycle())
+    let lifecycle = Lock(Lifecycle())
     let drive: Drive
     let inbox: Inbox
     let configuration: Reactor.Configuration

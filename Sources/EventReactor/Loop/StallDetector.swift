@@ -17,12 +17,12 @@ final class StallDetector: Sendable {
 
     private let threshold: Int64
     private let report: @Sendable (StallReport) -> Void
-    private let names = Mutex(ActivityNames())
+    private let names = Lock(ActivityNames())
     /// The activity's number in the upper 24 bits, a serial number in the others.
     private let current = Atomic<UInt64>(0)
     private let since = Atomic<Int64>(0)
     private let loopThreadID = Atomic<Int32>(0)
-    private let state = Mutex(State())
+    private let state = Lock(State())
     private let signal = TimedSignal()
 
     /// `nil` unless the configuration asks for a detector.

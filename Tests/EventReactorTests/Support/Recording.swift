@@ -35,7 +35,7 @@ final class OnTimer: TimerHandler {
 
 /// A list that any thread may append to.
 final class Log<Element: Sendable>: Sendable {
-    private let elements = Mutex<[Element]>([])
+    private let elements = Lock<[Element]>([])
 
     func append(_ element: Element) { elements.withLock { $0.append(element) } }
     var all: [Element] { elements.withLock { $0 } }
@@ -44,12 +44,12 @@ final class Log<Element: Sendable>: Sendable {
 
 /// Something that one side opens and others wait for.
 final class Gate: Sendable {
-    private struct State {
+    private struct State: Sendable {
         var isOpen = false
         var waiters: [CheckedContinuation<Void, Never>] = []
     }
 
-    private let state = Mutex(State())
+    private let state = Lock(State())
 
     func open() {
         let waiters = state.withLock { state in
@@ -81,7 +81,7 @@ final class Count: Sendable {
 
 /// Remembers the counters at the end of the last turn.
 final class LastTurn: TurnObserver {
-    private let last = Mutex(TurnStatistics())
+    private let last = Lock(TurnStatistics())
 
     func turnEnded(_ statistics: TurnStatistics) { last.withLock { $0 = statistics } }
     var statistics: TurnStatistics { last.withLock { $0 } }

@@ -35,6 +35,7 @@ struct FillOutcomeTests {
     @Test(.requiresUserfaultfd(.poison))
     func `touching a poisoned page is a bus error`() async {
         await #expect(processExitsWith: .signal(SIGBUS)) {
+            ctest_die_of_bus_errors()
             let trapped = try Trapped()
             #expect(trapped.descriptor.poison(trapped.memory.pages(1)) == .whole)
             _ = trapped.memory.peek(1)

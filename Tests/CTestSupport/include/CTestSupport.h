@@ -145,6 +145,9 @@ static inline int ctest_peek_by_system_call(uint64_t address) {
     return result;
 }
 
+// Takes a bus error away from whoever catches it: sanitizers and backtracers do.
+static inline void ctest_die_of_bus_errors(void) { signal(SIGBUS, SIG_DFL); }
+
 // MARK: Threads that do one thing
 
 enum ctest_deed {

@@ -42,8 +42,10 @@ enum SVG {
     private static func draw(
         _ series: [Chart.Series], _ title: String, x: [Chart.Tick], y: [Chart.Tick], xTitle: String
     ) -> String {
-        let height = 300.0
-        let (left, right, top, bottom) = (70.0, 20.0, 10.0, 64.0)
+        let legendRows = Double((series.count + 2) / 3)
+        let height = 290 + legendRows * 18
+        let (left, right, top, bottom) = (70.0, 20.0, 10.0, 46 + legendRows * 18)
+        let legend = height - legendRows * 18 + 10
         func place(_ value: Double, _ ticks: [Chart.Tick], _ from: Double, _ to: Double) -> Double {
             let low = ticks.first?.place ?? 0
             let span = max((ticks.last?.place ?? 1) - low, .leastNonzeroMagnitude)
@@ -74,9 +76,11 @@ enum SVG {
             }
             let points = line.points.map { "\(px(across($0.x))),\(px(up($0.y)))" }.joined(separator: " ")
             body += "<polyline class=\"\(style)\" points=\"\(points)\"/>"
-            let start = left + Double(index) * (width - left - right) / Double(max(series.count, 1))
-            body += "<path class=\"\(style)\" d=\"M\(px(start)) \(px(height - 12))h18\"/>"
-            body += text(start + 24, height - 8, line.name, anchor: "start")
+            // The legend: three to a line.
+            let start = left + Double(index % 3) * (width - left - right) / 3
+            let row = legend + Double(index / 3) * 18
+            body += "<path class=\"\(style)\" d=\"M\(px(start)) \(px(row - 4))h18\"/>"
+            body += text(start + 24, row, line.name, anchor: "start")
         }
         return figure(title, body, height: height)
     }

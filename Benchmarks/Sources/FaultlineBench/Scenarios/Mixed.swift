@@ -3,7 +3,7 @@ struct MixedScenario: Scenario {
     let name = "mixed"
     let summary = "faults, an echo server and a 1 ms timer in one loop"
 
-    let variants: [any MixedVariant] = [CMixedVariant()]
+    let variants: [any MixedVariant] = [CMixedVariant(), FaultlineMixedVariant()]
 
     func run(_ context: Context, into report: inout Report) async throws {
         let variants = self.variants.filter { context.wants($0.name) }

@@ -5,6 +5,10 @@ extension Trait where Self == ConditionTrait {
     /// The test needs a userfaultfd; it is skipped where every way of opening one is refused, with what each of them said.
     public static var requiresUserfaultfd: Self { requiresUserfaultfd([]) }
 
+    /// The test needs a userfaultfd that also serves faults taken inside system calls; it is skipped where only faults of
+    /// user mode are permitted.
+    public static var requiresKernelFaults: Self { requiresUserfaultfd([], kernelFaults: true) }
+
     /// The test needs a userfaultfd with these features; it is skipped where the kernel lacks one or does not permit it, with a
     /// reason that names it.
     ///

@@ -5,11 +5,11 @@ import Synchronization
 import Testing
 import Userfault
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.requiresUserfaultfd, .timeLimit(.minutes(1)))
 struct FailurePolicyTests {
     let page = SystemPage.size
 
-    @Test(arguments: [true, false])
+    @Test(.requiresKernelFaults, arguments: [true, false])
     func `poison lets the thread have an error, not a hang`(synchronous: Bool) async throws {
         let log = FailureLog()
         try await withPager(Pager.Configuration(onFailure: { log.add($0) })) { pager in
@@ -57,7 +57,7 @@ struct FailurePolicyTests {
         }
     }
 
-    @Test func `retry that is used up poisons`() async throws {
+    @Test(.requiresKernelFaults) func `retry that is used up poisons`() async throws {
         let log = FailureLog()
         try await withPager(Pager.Configuration(onFailure: { log.add($0) })) { pager in
             let options = RegionOptions(
@@ -71,7 +71,9 @@ struct FailurePolicyTests {
         }
     }
 
-    @Test func `stop ends the pager, frees every thread and tells the owner why`() async throws {
+    @Test(.requiresKernelFaults) func `stop ends the pager, frees every thread and tells the owner why`()
+        async throws
+    {
         let log = FailureLog()
         try await withPager(Pager.Configuration(onFailure: { log.add($0) })) { pager in
             let gate = Gate()
@@ -98,7 +100,8 @@ struct FailurePolicyTests {
         }
     }
 
-    @Test func `an answer that does not fit its request is a failure, and costs nothing but its pages`()
+    @Test(.requiresKernelFaults)
+    func `an answer that does not fit its request is a failure, and costs nothing but its pages`()
         async throws
     {
         let log = FailureLog()
@@ -129,7 +132,9 @@ struct FailurePolicyTests {
         }
     }
 
-    @Test func `a last answer that leaves pages open fails those, not the others`() async throws {
+    @Test(.requiresKernelFaults) func `a last answer that leaves pages open fails those, not the others`()
+        async throws
+    {
         try await withPager { pager in
             let handler = ClosureHandler { request in
                 Resolution.zero.covering(

@@ -6,7 +6,7 @@ import Testing
 import Userfault
 
 /// What the kernel answers when others are faster, or the address space is changing.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.requiresUserfaultfd, .timeLimit(.minutes(1)))
 struct InterleavingTests {
     let page = SystemPage.size
 
@@ -117,7 +117,7 @@ struct InterleavingTests {
             })
     }
 
-    @Test func `a refused copy fails its own page and no other`() async throws {
+    @Test(.requiresKernelFaults) func `a refused copy fails its own page and no other`() async throws {
         let bad = Mutex<UInt>(0)
         let log = FailureLog()
         try await withScriptedPager(
@@ -147,7 +147,7 @@ struct InterleavingTests {
             })
     }
 
-    @Test func `without poison the pages are sealed all the same`() async throws {
+    @Test(.requiresKernelFaults) func `without poison the pages are sealed all the same`() async throws {
         try await withScriptedPager(
             script: { call, kernel in
                 guard call.kind == .poison else { return nil }
@@ -162,7 +162,9 @@ struct InterleavingTests {
             })
     }
 
-    @Test func `a range unmapped under its waiters is dropped and its threads let go`() async throws {
+    @Test(.requiresKernelFaults) func `a range unmapped under its waiters is dropped and its threads let go`()
+        async throws
+    {
         let log = FailureLog()
         try await withScriptedPager(
             Pager.Configuration(onFailure: { log.add($0) }),
@@ -178,7 +180,9 @@ struct InterleavingTests {
             })
     }
 
-    @Test func `the end of the other process stops the pager and says so`() async throws {
+    @Test(.requiresKernelFaults) func `the end of the other process stops the pager and says so`()
+        async throws
+    {
         try await withScriptedPager(
             script: { call, _ in call.kind == .copy ? .gone(.process) : nil },
             { pager, _ in

@@ -4,7 +4,7 @@ import FaultlineTestKit
 import Testing
 import Userfault
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.requiresUserfaultfd, .timeLimit(.minutes(1)))
 struct RegistrationTests {
     let page = SystemPage.size
 
@@ -101,8 +101,8 @@ struct RegistrationTests {
         }
     }
 
-    @Test func `a source inside a registered range is refused, since it would wait for itself`() async throws
-    {
+    @Test(.requiresKernelFaults)
+    func `a source inside a registered range is refused, since it would wait for itself`() async throws {
         let log = FailureLog()
         try await withPager(Pager.Configuration(onFailure: { log.add($0) })) { pager in
             let inner = try await pager.map(byteCount: 4 * page, handler: ZeroFillHandler())
@@ -115,7 +115,8 @@ struct RegistrationTests {
         }
     }
 
-    @Test func `a source inside a range of another pager on the same reactor is refused as well`()
+    @Test(.requiresKernelFaults)
+    func `a source inside a range of another pager on the same reactor is refused as well`()
         async throws
     {
         let log = FailureLog()

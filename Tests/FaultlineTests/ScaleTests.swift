@@ -5,7 +5,7 @@ import Synchronization
 import Testing
 import Userfault
 
-@Suite(.timeLimit(.minutes(1)), .serialized)
+@Suite(.requiresUserfaultfd, .timeLimit(.minutes(1)), .serialized)
 struct ScaleTests {
     let page = SystemPage.size
 

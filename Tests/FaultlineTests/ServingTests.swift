@@ -4,7 +4,7 @@ import FaultlineTestKit
 import Testing
 import Userfault
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.requiresUserfaultfd, .timeLimit(.minutes(1)))
 struct ServingTests {
     let page = SystemPage.size
 
@@ -140,7 +140,7 @@ struct ServingTests {
         }
     }
 
-    @Test func `an answer to ask again is asked again, without end`() async throws {
+    @Test(.requiresKernelFaults) func `an answer to ask again is asked again, without end`() async throws {
         try await withPager { pager in
             let handler = ClosureHandler { request in .retry(after: .microseconds(200)) }
             let region = try await pager.map(byteCount: page, handler: handler)
@@ -164,9 +164,8 @@ struct ServingTests {
         }
     }
 
-    @Test func `system calls wait for pages as threads do`() async throws {
+    @Test(.requiresKernelFaults) func `system calls wait for pages as threads do`() async throws {
         try await withPager { pager in
-            try #require(pager.access != .userModeOnly)
             let region = try await pager.map(byteCount: 4 * page, handler: NumberedPages(first: 0x4142_4344))
             let reader = FaultingThread { MemoryProbe.readThroughKernel(region.range.start, count: 4) }
             #expect(await reader.value == [0x44, 0x43, 0x42, 0x41])

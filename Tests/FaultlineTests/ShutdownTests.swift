@@ -5,12 +5,12 @@ import Synchronization
 import Testing
 import Userfault
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.requiresUserfaultfd, .timeLimit(.minutes(1)))
 struct ShutdownTests {
     let page = SystemPage.size
 
-    @Test func `pages that were never supplied raise an error afterwards, those that were stay`() async throws
-    {
+    @Test(.requiresKernelFaults)
+    func `pages that were never supplied raise an error afterwards, those that were stay`() async throws {
         try await withPager { pager in
             let region = try await pager.map(byteCount: 8 * page, handler: NumberedPages(first: 3))
             for number in [2, 5] {
@@ -27,7 +27,8 @@ struct ShutdownTests {
         }
     }
 
-    @Test func `a large region that was hardly touched is closed without touching it all`() async throws {
+    @Test(.requiresKernelFaults)
+    func `a large region that was hardly touched is closed without touching it all`() async throws {
         try await withPager { pager in
             let region = try await pager.map(byteCount: 1 << 40, handler: NumberedPages())
             let middle = 1 << 39
@@ -58,7 +59,9 @@ struct ShutdownTests {
         }
     }
 
-    @Test func `a deadline that passes cancels the handler and frees its thread`() async throws {
+    @Test(.requiresKernelFaults) func `a deadline that passes cancels the handler and frees its thread`()
+        async throws
+    {
         try await withPager { pager in
             let wasCancelled = Gate()
             let handler = ClosureHandler { request in
@@ -79,7 +82,8 @@ struct ShutdownTests {
         }
     }
 
-    @Test func `a handler that ignores its cancellation does not delay the end, and its answer is ignored`()
+    @Test(.requiresKernelFaults)
+    func `a handler that ignores its cancellation does not delay the end, and its answer is ignored`()
         async throws
     {
         try await withPager { pager in
@@ -104,7 +108,7 @@ struct ShutdownTests {
         }
     }
 
-    @Test func `threads whose faults were never read are let go`() async throws {
+    @Test(.requiresKernelFaults) func `threads whose faults were never read are let go`() async throws {
         try await withPager { pager in
             let region = try await pager.map(byteCount: 64 * page, handler: NumberedPages())
             let hold = await LoopHold.take(pager.reactor)
@@ -122,7 +126,8 @@ struct ShutdownTests {
         }
     }
 
-    @Test func `shutdown while a retry is pending, a fault is parked, or a part was supplied`() async throws {
+    @Test(.requiresKernelFaults)
+    func `shutdown while a retry is pending, a fault is parked, or a part was supplied`() async throws {
         try await withScriptedPager(
             script: { call, _ in call.kind == .copy ? .again : nil },
             { pager, _ in
@@ -151,7 +156,9 @@ struct ShutdownTests {
             })
     }
 
-    @Test func `unmapping a region frees its threads and leaves the others alone`() async throws {
+    @Test(.requiresKernelFaults) func `unmapping a region frees its threads and leaves the others alone`()
+        async throws
+    {
         try await withPager { pager in
             let gate = Gate()
             let handler = ClosureHandler { request in
@@ -172,7 +179,7 @@ struct ShutdownTests {
         }
     }
 
-    @Test func `shutting the reactor down shuts its pagers down`() async throws {
+    @Test(.requiresKernelFaults) func `shutting the reactor down shuts its pagers down`() async throws {
         let reactor = try Reactor.start()
         let pager = try await Pager(on: reactor)
         let gate = Gate()
@@ -199,7 +206,8 @@ struct ShutdownTests {
         #expect(error?.code == .shutDown)
     }
 
-    @Test func `shutdown may be called by many, twice, and by a handler`() async throws {
+    @Test(.requiresKernelFaults) func `shutdown may be called by many, twice, and by a handler`() async throws
+    {
         try await withPager { pager in
             let region = try await pager.map(
                 byteCount: 4 * page,
@@ -217,7 +225,9 @@ struct ShutdownTests {
         }
     }
 
-    @Test func `a pager that is dropped frees its threads and closes its descriptor`() async throws {
+    @Test(.requiresKernelFaults) func `a pager that is dropped frees its threads and closes its descriptor`()
+        async throws
+    {
         let reactor = try Reactor.start()
         let handler = ClosureHandler { request in
             try await reactor.sleep(for: .seconds(1000))

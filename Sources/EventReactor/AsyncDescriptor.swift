@@ -42,7 +42,7 @@ public final class AsyncDescriptor: Sendable {
     /// ``cancel()``, and returns when it has taken effect: the descriptor may be closed then.
     public func cancelAndWait() async {
         let waits = self.waits
-        await park { (parked: Parked<Void>) in
+        await park(on: loop) { (parked: Parked<Void>) in
             loop.perform {
                 waits.cancel()
                 parked.resume(())
@@ -55,7 +55,7 @@ public final class AsyncDescriptor: Sendable {
         let waits = self.waits
         let loop = self.loop
         let result = await withTaskCancellationHandler {
-            await park { parked in
+            await park(on: loop) { parked in
                 loop.perform { waits.begin(wait, part, parked) }
             }
         } onCancel: {

@@ -14,7 +14,7 @@ extension Reactor {
             loop.close()
         case .wait, .done: break
         }
-        await park { (waiter: Parked<Void>) in
+        await park(on: loop) { (waiter: Parked<Void>) in
             if !loop.lifecycle.withLock({ $0.addWaiter(waiter) }) { waiter.resume(()) }
         }
         // The thread has nothing left to do but to return. Under the lock: whoever comes second waits for the join.

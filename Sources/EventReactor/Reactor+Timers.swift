@@ -39,7 +39,7 @@ extension LoopState {
     func sleep(until deadline: Int64) async throws(ReactorError) {
         let sleeper = Sleeper(self)
         let result = await withTaskCancellationHandler {
-            await park { parked in
+            await park(on: self) { parked in
                 self.perform { sleeper.start(deadline: deadline, parked) }
             }
         } onCancel: {

@@ -1,22 +1,44 @@
 /// A suspended task that waits for a value. Resumed exactly once.
 @safe struct Parked<Value: Sendable>: Sendable {
-    private let continuation: UnsafeContinuation<Value, Never>
+    @safe private enum Continuation {
+        case unsafe(UnsafeContinuation<Value, Never>)
+        case checked(CheckedContinuation<Value, Never>)
+    }
+
+    private let continuation: Continuation
 
     fileprivate init(_ continuation: UnsafeContinuation<Value, Never>) {
-        unsafe self.continuation = unsafe continuation
+        self.continuation = unsafe .unsafe(continuation)
+    }
+
+    fileprivate init(_ continuation: CheckedContinuation<Value, Never>) {
+        self.continuation = .checked(continuation)
     }
 
     /// Lets the task go on, on its own executor.
     func resume(_ value: sending Value) {
-        unsafe continuation.resume(returning: value)
+        switch continuation {
+        case .unsafe(let continuation): unsafe continuation.resume(returning: value)
+        case .checked(let continuation): continuation.resume(returning: value)
+        }
     }
 }
 
 /// Suspends the current task until the `Parked` value given to `body` is resumed.
+///
+/// On the loop thread, which will resume it as well, without an allocation. Elsewhere the loop may resume the task
+/// before it has quite suspended. That is sound, but the thread sanitizer sees a race, because the order is made
+/// inside the runtime; a checked continuation keeps the whole exchange there.
 func park<Value: Sendable>(
-    isolation: isolated (any Actor)? = #isolation, _ body: (Parked<Value>) -> Void
+    on loop: LoopState, isolation: isolated (any Actor)? = #isolation, _ body: (Parked<Value>) -> Void
 ) async -> Value {
-    unsafe await withUnsafeContinuation { continuation in
-        body(unsafe Parked(continuation))
+    if loop.isOnLoop {
+        unsafe await withUnsafeContinuation { continuation in
+            body(unsafe Parked(continuation))
+        }
+    } else {
+        await withCheckedContinuation { continuation in
+            body(Parked(continuation))
+        }
     }
 }

@@ -45,7 +45,7 @@ class LoopOperation<Value: Sendable>: LoopWork, @unchecked Sendable {
     final func complete(isolation: isolated (any Actor)?) async throws(ReactorError) -> Value {
         let result = await withTaskCancellationHandler(
             operation: {
-                await park(isolation: isolation) { (parked: Parked<Result<Value, ReactorError>>) in
+                await park(on: loop, isolation: isolation) { (parked: Parked<Result<Value, ReactorError>>) in
                     self.parked = parked
                     if loop.isOnLoop { run() } else { loop.enqueue(JobItem(self)) }
                 }

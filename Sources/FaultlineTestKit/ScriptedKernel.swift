@@ -31,8 +31,8 @@ package final class ScriptedKernel: FaultKernel {
     package var fileDescriptor: CInt { real.fileDescriptor }
     package var features: Features { real.features }
 
-    package func read(into batch: inout EventBatch) throws(UserfaultfdError) -> Int {
-        try real.read(into: &batch)
+    package func read(into batch: EventReader) throws(UserfaultfdError) -> Int {
+        try real.read(into: batch)
     }
 
     package func register(

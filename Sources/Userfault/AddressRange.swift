@@ -13,6 +13,7 @@ public struct AddressRange: Hashable, Sendable, CustomStringConvertible {
     /// Makes the range of `byteCount` bytes from the address `start`.
     ///
     /// - Precondition: `byteCount` is not negative.
+    @inlinable
     public init(start: UInt, byteCount: Int) {
         precondition(byteCount >= 0, "a range of addresses cannot have a negative number of bytes")
         self.start = start
@@ -20,28 +21,34 @@ public struct AddressRange: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// The first address behind the range. Wraps where the range does.
+    @inlinable
     public var end: UInt { start &+ UInt(bitPattern: byteCount) }
 
     /// Whether the range has no bytes.
+    @inlinable
     public var isEmpty: Bool { byteCount == 0 }
 
     /// Whether `address` lies in the range.
+    @inlinable
     public func contains(_ address: UInt) -> Bool {
         address >= start && address &- start < UInt(bitPattern: byteCount)
     }
 
     /// Whether all of `other` lies in the range. An empty range lies wherever its start does, and
     /// at the end.
+    @inlinable
     public func contains(_ other: AddressRange) -> Bool {
         other.start >= start && other.end <= end && other.end >= other.start
     }
 
     /// Whether the two ranges have at least one byte in common.
+    @inlinable
     public func overlaps(_ other: AddressRange) -> Bool {
         start < other.end && other.start < end && !isEmpty && !other.isEmpty
     }
 
     /// The bytes that both ranges have, or nil where there are none.
+    @inlinable
     public func intersection(_ other: AddressRange) -> AddressRange? {
         guard overlaps(other) else { return nil }
         let from = max(start, other.start)

@@ -19,7 +19,10 @@ import CLibevent
         guard let configuration = unsafe configuration else {
             throw ReactorError(.system, "event_config_new", systemError: SystemCall.outOfMemory)
         }
-        let flags = EVENT_BASE_FLAG_NOLOCK.rawValue | EVENT_BASE_FLAG_IGNORE_ENV.rawValue
+        // No time cache: nobody here asks libevent for the time, and it would be read in every turn.
+        let flags =
+            EVENT_BASE_FLAG_NOLOCK.rawValue | EVENT_BASE_FLAG_IGNORE_ENV.rawValue
+            | EVENT_BASE_FLAG_NO_CACHE_TIME.rawValue
         _ = unsafe event_config_set_flag(configuration, CInt(flags))
         // Edge-triggered events spare a read per wake-up.
         _ = unsafe event_config_require_features(configuration, CInt(EV_FEATURE_ET.rawValue))

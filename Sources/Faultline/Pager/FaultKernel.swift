@@ -5,7 +5,7 @@ package import Userfault
 package protocol FaultKernel: AnyObject, Sendable {
     var fileDescriptor: CInt { get }
     var features: Features { get }
-    func read(into batch: inout EventBatch) throws(UserfaultfdError) -> Int
+    func read(into batch: EventReader) throws(UserfaultfdError) -> Int
     func register(_ range: AddressRange, modes: RegistrationModes) throws(UserfaultfdError) -> Operations
     func unregister(_ range: AddressRange) throws(UserfaultfdError)
     func wake(_ range: AddressRange) throws(UserfaultfdError)
@@ -23,7 +23,7 @@ package final class KernelDescriptor: FaultKernel {
     package var fileDescriptor: CInt { descriptor.fileDescriptor }
     package var features: Features { descriptor.features }
 
-    package func read(into batch: inout EventBatch) throws(UserfaultfdError) -> Int {
+    package func read(into batch: EventReader) throws(UserfaultfdError) -> Int {
         try batch.read(from: descriptor)
     }
 

@@ -17,7 +17,7 @@ extension PagerCore: ReadinessHandler {
             let count: Int
             do {
                 statistics.reads += 1
-                count = try kernel.read(into: &batch)
+                count = try kernel.read(into: batch)
             } catch {
                 stop(because: PagerError(error))
                 return
@@ -34,6 +34,15 @@ extension PagerCore: ReadinessHandler {
 
     /// Control events first, then the faults by address.
     private func ingest() {
+        // The usual case when one thread walks through memory; not worth the sorting.
+        if batch.count == 1, case .fault(let fault) = batch[0] {
+            isAlone = true
+            var none = 0
+            if !arrivals.isEmpty { arrivals.removeAll(keepingCapacity: true) }
+            admit(fault, next: &none)
+            isAlone = false
+            return
+        }
         arrivals.removeAll(keepingCapacity: true)
         for index in 0..<batch.count {
             switch batch[index] {
@@ -42,51 +51,51 @@ extension PagerCore: ReadinessHandler {
             }
         }
         if arrivals.count > 1 { arrivals.sortInPlace { $0.address < $1.address } }
-        admit()
+        var next = 0
+        // Whoever answers may stop the pager, which lets go of all threads, those of the rest as well.
+        while next < arrivals.count, lifecycle != .closed {
+            next += 1
+            admit(arrivals[next - 1], next: &next)
+        }
     }
 
-    /// Groups faults on adjacent missing pages into requests; one request for a page however many threads wait.
-    private func admit() {
-        var index = 0
-        while index < arrivals.count {
-            let fault = arrivals[index]
-            index += 1
-            guard let region = region(at: fault.address) else {
-                // Not ours any more: the thread will find out what is there now.
-                statistics.strays += 1
-                wakePage(at: fault.address, pageSize: SystemPage.size)
-                continue
-            }
-            let first = region.page(of: fault.address)
-            switch region.table.admit(first) {
-            case .join:
-                statistics.joined += 1
-            case .wake:
-                statistics.late += 1
-                wakePage(at: fault.address, pageSize: region.pageSize)
-            case .begin:
-                var end = first + 1
-                var isWrite = fault.isWrite
-                while index < arrivals.count, end - first < region.options.maximumRequestPages {
-                    let next = arrivals[index]
-                    guard region.range.contains(next.address), next.kind == fault.kind else { break }
-                    let page = region.page(of: next.address)
-                    if page == end, region.table.isMissing(page) {
-                        end += 1
-                    } else if page == end - 1 {
-                        statistics.joined += 1
-                    } else {
-                        break
-                    }
-                    isWrite = isWrite || next.isWrite
-                    index += 1
+    /// Finds out what to do about a fault. If its page is to be supplied, the faults on neighbouring missing pages that
+    /// follow it in `arrivals`, from `next` on, join its request; one request for a page however many threads wait.
+    private func admit(_ fault: Fault, next: inout Int) {
+        guard let region = region(at: fault.address) else {
+            // Not ours any more: the thread will find out what is there now.
+            statistics.strays += 1
+            wakePage(at: fault.address, pageSize: SystemPage.size)
+            return
+        }
+        let first = region.page(of: fault.address)
+        switch region.table.admit(first) {
+        case .join:
+            statistics.joined += 1
+        case .wake where suspects.insert(fault.address & ~UInt(region.pageSize - 1)):
+            statistics.late += 1
+            wakePage(at: fault.address, pageSize: region.pageSize)
+        case .wake, .begin:
+            region.table.forgetPresent(first..<first + 1)
+            var end = first + 1
+            var isWrite = fault.isWrite
+            while next < arrivals.count, end - first < region.options.maximumRequestPages {
+                let follower = arrivals[next]
+                guard region.range.contains(follower.address), follower.kind == fault.kind else { break }
+                let page = region.page(of: follower.address)
+                if page == end, region.table.isMissing(page) {
+                    end += 1
+                } else if page == end - 1 {
+                    statistics.joined += 1
+                } else {
+                    break
                 }
-                begin(first..<end, of: region)
-                let cause = FaultCause(kind: fault.kind, isWrite: isWrite, threadID: fault.threadID)
-                ask(region, pages: first..<end, cause: cause, failures: 0)
-                // Whoever answered may have stopped the pager.
-                if lifecycle == .closed { return }
+                isWrite = isWrite || follower.isWrite
+                next += 1
             }
+            begin(first..<end, of: region)
+            let cause = FaultCause(kind: fault.kind, isWrite: isWrite, threadID: fault.threadID)
+            ask(region, pages: first..<end, cause: cause, failures: 0)
         }
     }
 

@@ -11,24 +11,14 @@ extension PagerCore: EndOfTurnWork {
 
     /// Carries out what is pending: copies first, in ascending order, then the wakes.
     func commit() {
-        guard let kernel, scheduler.hasPending else { return }
+        guard scheduler.hasPending else { return }
         let pages = scheduler.beginCommit()
         let wakesAtOnce = configuration.wakePolicy.wakesAtOnce(pages: pages)
         statistics.commits += 1
         isCommitting = true
         while let operation = scheduler.next() {
-            let outcome: Outcome
-            switch operation.action {
-            case .copy(let source):
-                statistics.copies += 1
-                outcome = kernel.copy(from: source, to: operation.range, wake: wakesAtOnce)
-            case .zero:
-                statistics.zeroPages += 1
-                outcome = kernel.zero(operation.range, wake: wakesAtOnce)
-            case .poison:
-                statistics.poisons += 1
-                outcome = kernel.poison(operation.range, wake: wakesAtOnce)
-            }
+            let outcome = knownOutcome ?? perform(operation.action, operation.range, wake: wakesAtOnce)
+            knownOutcome = nil
             if case .partial = outcome { statistics.partials += 1 }
             guard let settlement = scheduler.record(outcome) else { continue }
             settle(settlement, isAwake: wakesAtOnce)
@@ -38,6 +28,28 @@ extension PagerCore: EndOfTurnWork {
         isCommitting = false
         if stopError != nil { return close() }
         if parked.isEmpty { parkedBackoff.reset() } else { parkRest() }
+    }
+
+    func perform(_ action: Scheduler<Tag>.Action, _ range: AddressRange, wake: Bool) -> Outcome {
+        guard let kernel else { return .gone(.range) }
+        switch action {
+        case .copy(let source):
+            statistics.copies += 1
+            return kernel.copy(from: source, to: range, wake: wake)
+        case .zero:
+            statistics.zeroPages += 1
+            return kernel.zero(range, wake: wake)
+        case .poison:
+            statistics.poisons += 1
+            return kernel.poison(range, wake: wake)
+        }
+    }
+
+    func install(_ range: AddressRange, of region: RegionState, action: Scheduler<Tag>.Action) {
+        let pages = region.pages(of: range)
+        region.table.install(pages)
+        statistics.inFlightPages -= pages.count
+        if case .poison = action { statistics.poisonedPages += pages.count }
     }
 
     /// Puts an outcome to its place. `isAwake`: the operation has woken the threads of what it did.
@@ -73,10 +85,7 @@ extension PagerCore: EndOfTurnWork {
         let region = piece.tag.region
         switch disposition {
         case .done, .exists:
-            let pages = region.pages(of: part)
-            region.table.install(pages)
-            statistics.inFlightPages -= pages.count
-            if case .poison = piece.action { statistics.poisonedPages += pages.count }
+            install(part, of: region, action: piece.action)
         case .again:
             parked.append(piece.restricted(to: part))
             return

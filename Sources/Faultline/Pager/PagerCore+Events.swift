@@ -6,9 +6,9 @@ extension PagerCore {
         switch event {
         case .fault:
             return
-        case .fork:
+        case .fork(let descriptor):
             // Nobody serves the child: its pages must not wait for us.
-            batch.closeUnclaimedForks()
+            Userfaultfd(adopting: descriptor, features: []).close()
         case .remove(let range):
             forgetPresent(range)
         case .unmap(let range):

@@ -141,12 +141,23 @@ extension PagerCore {
         case .poison: action = .poison
         case .retry: return
         }
+        if isAlone, configuration.wakePolicy != .endOfTurn, !scheduler.hasPending {
+            let outcome = perform(action, part, wake: true)
+            if case .whole = outcome {
+                install(part, of: region, action: action)
+                statistics.bytes += part.byteCount
+                statistics.commits += 1
+                if case .buffer(let storage) = resolution.owner { region.pool.recycle(storage) }
+                return
+            }
+            knownOutcome = outcome
+        }
         if case .buffer(let storage) = resolution.owner { storage.uses += 1 }
         scheduler.add(
             Scheduler.Piece(
                 range: part, action: action, pageSize: region.pageSize,
                 tag: Tag(region: region, owner: resolution.owner, failures: failures, giveUp: false)))
-        scheduleCommit()
+        if knownOutcome != nil { commit() } else { scheduleCommit() }
     }
 }
 

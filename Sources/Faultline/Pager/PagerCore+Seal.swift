@@ -48,7 +48,7 @@ extension PagerCore {
                 // back in, so give way for a moment, a bounded number of times.
                 patience -= 1
                 if patience == 0 { return sealInstead(rest, of: region) }
-                _ = try? kernel.read(into: &batch)
+                _ = try? kernel.read(into: batch)
                 SystemPause.brief()
             case .gone:
                 return

@@ -32,7 +32,7 @@ final class PagerCore {
     /// Gone, and closed, once the pager is.
     var kernel: (any FaultKernel)?
     var source: DescriptorSource?
-    var batch: EventBatch
+    let batch: EventReader
     var arrivals: [Fault] = []
     var regions = RangeIndex<RegionState>()
     var lastRegion: RegionState?
@@ -47,7 +47,12 @@ final class PagerCore {
     var retryTimers: [TimerID: RequestTicket] = [:]
     var isCommitScheduled = false
     var isCommitting = false
+    /// The kernel's answer to the first operation of the next commit, when it has been asked already.
+    var knownOutcome: Outcome?
     var isReading = false
+    /// One fault was read, and nothing is pending with which its answer could be merged.
+    var isAlone = false
+    var suspects = SuspectPages()
     var lifecycle = Lifecycle.serving
     var deadlineTimer: TimerID?
     var stopError: PagerError?
@@ -62,7 +67,7 @@ final class PagerCore {
         self.configuration = configuration
         self.link = link
         registered = reactor.attachment { RegisteredRanges() }
-        batch = EventBatch(capacity: configuration.messagesPerRead)
+        batch = EventReader(capacity: configuration.messagesPerRead)
         arrivals.reserveCapacity(configuration.messagesPerRead)
         source = try reactor.addDescriptor(
             kernel.fileDescriptor, name: configuration.name, interest: .readable, handler: self)

@@ -14,12 +14,6 @@ package struct FaultTable {
 
     private var present: PageBitmap
     private var inFlight: PageBitmap
-    /// Present pages for which a late message was seen since they were installed. A second one in a row means that
-    /// the page went away behind our back (say, by an madvise of the application) and must be supplied anew, or its
-    /// thread would fault and be woken for ever.
-    private var suspects: Set<Int> = []
-    private static let suspectLimit = 1024
-
     package let pageCount: Int
 
     package init(pageCount: Int) {
@@ -31,16 +25,9 @@ package struct FaultTable {
     package var presentCount: Int { present.population }
     package var inFlightCount: Int { inFlight.population }
 
-    package mutating func admit(_ page: Int) -> Admission {
+    package func admit(_ page: Int) -> Admission {
         if inFlight.contains(page) { return .join }
-        guard present.contains(page) else { return .begin }
-        if suspects.contains(page) || suspects.count >= Self.suspectLimit {
-            suspects.remove(page)
-            present.remove(page..<page + 1)
-            return .begin
-        }
-        suspects.insert(page)
-        return .wake
+        return present.contains(page) ? .wake : .begin
     }
 
     package func isMissing(_ page: Int) -> Bool { !present.contains(page) && !inFlight.contains(page) }
@@ -57,14 +44,12 @@ package struct FaultTable {
     package mutating func install(_ pages: Range<Int>) {
         inFlight.remove(pages)
         present.insert(pages)
-        if !suspects.isEmpty { suspects.subtract(pages) }
     }
 
     /// `pages` are not to be supplied after all, or have gone: they are missing.
     package mutating func forget(_ pages: Range<Int>) {
         inFlight.remove(pages)
         present.remove(pages)
-        if !suspects.isEmpty { suspects.subtract(pages) }
     }
 
     /// Pages of `pages` that were there have gone; those in flight stay in flight.

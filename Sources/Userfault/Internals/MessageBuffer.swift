@@ -24,7 +24,7 @@ struct MessageBuffer: ~Copyable, @unchecked Sendable {
     }
 
     /// Reads what is there; the number of messages, or a negated errno.
-    mutating func fill(from descriptor: CInt) -> Int {
+    borrowing func fill(from descriptor: CInt) -> Int {
         let got = unsafe cuserfaultfd_read(descriptor, memory.baseAddress, memory.count)
         return got < 0 ? Int(got) : Int(got) / MessageBuffer.messageSize
     }

@@ -1,0 +1,26 @@
+/// An ``EventBatch`` by reference, for those who keep it in an object: reading into a property of an object would be
+/// checked for exclusive access each time, which a fault can feel.
+///
+/// Not Sendable: one thread at a time.
+package final class EventReader {
+    private let buffer: MessageBuffer
+    package private(set) var count = 0
+
+    package init(capacity: Int) { buffer = MessageBuffer(capacity: capacity) }
+
+    /// As ``EventBatch/read(from:)``. Descriptors of forks are the caller's to close.
+    package func read(from source: borrowing Userfaultfd) throws(UserfaultfdError) -> Int {
+        let answer = buffer.fill(from: source.fileDescriptor)
+        count = max(answer, 0)
+        if answer >= 0 { return answer }
+        let errno = Errno(rawValue: CInt(-answer))
+        if errno == .tryAgain { return 0 }
+        throw UserfaultfdError(operation: .read, errno: errno)
+    }
+
+    /// The message at `index`, decoded anew each time.
+    package subscript(index: Int) -> Event {
+        precondition(index >= 0 && index < count, "no message at \(index)")
+        return buffer.event(at: index)
+    }
+}

@@ -44,7 +44,8 @@ extension LoopState {
             runJobs(atMost: jobsPerTurn)
             if !endOfTurnWork.value.isEmpty { runEndOfTurnWork() }
         }
-        if let observer = configuration.turnObserver { observer.turnEnded(statistics) }
+        // The flag spares a copy of the observer in each turn.
+        if hasTurnObserver, let observer = configuration.turnObserver { observer.turnEnded(statistics) }
     }
 
     /// Moves what other threads left into the ring.value.

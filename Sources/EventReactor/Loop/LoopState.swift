@@ -22,6 +22,7 @@ final class LoopState: @unchecked Sendable {
     let stallDetector: StallDetector?
     let jobsPerTurn: Int
     let timersPerTurn: Int
+    let hasTurnObserver: Bool
 
     var base: EventBase
     var phase = Phase.running
@@ -77,6 +78,7 @@ final class LoopState: @unchecked Sendable {
         self.configuration = configuration
         jobsPerTurn = max(1, configuration.jobsPerTurn)
         timersPerTurn = max(1, configuration.timersPerTurn)
+        hasTurnObserver = configuration.turnObserver != nil
         inbox = Inbox(wakeDescriptor: wakeDescriptor, attention: drive == .attached ? .waiting : .running)
         stallDetector = StallDetector(configuration)
         do throws(ReactorError) {

@@ -69,14 +69,18 @@ extension PagerCore: ReadinessHandler {
             return
         }
         let first = region.page(of: fault.address)
-        switch region.table.admit(first) {
+        var admission = region.table.admit(first)
+        if admission == .wake, !suspects.insert(fault.address & ~UInt(region.pageSize - 1)) {
+            region.table.forgetPresent(first..<first + 1)
+            admission = .begin
+        }
+        switch admission {
         case .join:
             statistics.joined += 1
-        case .wake where suspects.insert(fault.address & ~UInt(region.pageSize - 1)):
+        case .wake:
             statistics.late += 1
             wakePage(at: fault.address, pageSize: region.pageSize)
-        case .wake, .begin:
-            region.table.forgetPresent(first..<first + 1)
+        case .begin:
             var end = first + 1
             var isWrite = fault.isWrite
             while next < arrivals.count, end - first < region.options.maximumRequestPages {

@@ -1,5 +1,6 @@
-/// A JSON value whose objects keep their order.
-enum JSON {
+/// A JSON value whose objects keep their order. Marked indirect because the compiler, building file by file, otherwise
+/// calls the recursion through the tuple a circular reference.
+indirect enum JSON {
     case null
     case bool(Bool)
     case number(Double)

@@ -4,14 +4,18 @@ import Userfault
 extension PagerCore: ReadinessHandler {
     func descriptorReady(_ readiness: Readiness) {
         guard lifecycle == .serving, let kernel else { return }
-        isReading = true
+        if !arrivals.isEmpty { arrivals.removeAll(keepingCapacity: true) }
         readFaults(kernel)
+        isReading = true
+        admitArrivals()
         isReading = false
+        flushWakes()
         if scheduler.hasPending { commit() }
         if lifecycle == .draining { closeIfDrained() }
     }
 
-    /// What arrives while we read waits for the next turn at the latest: sockets and timers have a right to theirs.
+    /// Reads what is there, control events first in effect. What arrives meanwhile waits for the next turn at the
+    /// latest: sockets and timers have a right to theirs.
     private func readFaults(_ kernel: any FaultKernel) {
         for _ in 0..<configuration.readsPerTurn {
             let count: Int
@@ -23,7 +27,9 @@ extension PagerCore: ReadinessHandler {
                 return
             }
             statistics.messages += count
-            if count > 0 { ingest() }
+            for index in 0..<count {
+                if case .fault(let fault) = batch[index] { arrivals.append(fault) } else { apply(batch[index]) }
+            }
             if count < configuration.messagesPerRead || lifecycle != .serving { return }
         }
     }
@@ -32,28 +38,13 @@ extension PagerCore: ReadinessHandler {
         close()
     }
 
-    /// Control events first, then the faults by address.
-    private func ingest() {
-        // The usual case when one thread walks through memory; not worth the sorting.
-        if batch.count == 1, case .fault(let fault) = batch[0] {
-            isAlone = true
-            var none = 0
-            if !arrivals.isEmpty { arrivals.removeAll(keepingCapacity: true) }
-            admit(fault, next: &none)
-            isAlone = false
-            return
-        }
-        arrivals.removeAll(keepingCapacity: true)
-        for index in 0..<batch.count {
-            switch batch[index] {
-            case .fault(let fault): arrivals.append(fault)
-            case let event: apply(event)
-            }
-        }
-        if arrivals.count > 1 { arrivals.sortInPlace { $0.address < $1.address } }
+    private func admitArrivals() {
+        let count = arrivals.count
+        if count > 1 { arrivals.sortInPlace { $0.address < $1.address } }
+        wakesAtOnce = configuration.wakePolicy.wakesAtOnce(pages: count)
         var next = 0
         // Whoever answers may stop the pager, which lets go of all threads, those of the rest as well.
-        while next < arrivals.count, lifecycle != .closed {
+        while next < count, lifecycle != .closed {
             next += 1
             admit(arrivals[next - 1], next: &next)
         }

@@ -23,11 +23,17 @@ extension PagerCore: EndOfTurnWork {
             guard let settlement = scheduler.record(outcome) else { continue }
             settle(settlement, isAwake: wakesAtOnce)
         }
-        for range in wakes.ranges { wake(range) }
-        wakes.removeAll()
+        flushWakes()
         isCommitting = false
         if stopError != nil { return close() }
         if parked.isEmpty { parkedBackoff.reset() } else { parkRest() }
+    }
+
+    /// The wakes that the copies before them held back.
+    func flushWakes() {
+        guard !wakes.isEmpty else { return }
+        for range in wakes.ranges { wake(range) }
+        wakes.removeAll()
     }
 
     func perform(_ action: Scheduler<Tag>.Action, _ range: AddressRange, wake: Bool) -> Outcome {
@@ -97,14 +103,15 @@ extension PagerCore: EndOfTurnWork {
             failed(piece, part, error)
         }
         // The last bytes of the piece: its buffer is free.
-        if case .buffer(let storage) = piece.tag.owner, part.end == piece.range.end {
-            storage.uses -= 1
-            if storage.uses == 0 { region.pool.recycle(storage) }
-        }
+        if part.end == piece.range.end { letGo(piece.tag.owner, of: region) }
     }
 
-    private func wakeLater(_ range: AddressRange) {
-        wakes.add(range) { canWakeAcross($0) }
+    func wakeLater(_ range: AddressRange) {
+        if let gap = wakes.gap(before: range), !canWakeAcross(gap) {
+            wakes.add(range)
+        } else {
+            wakes.extend(to: range)
+        }
     }
 
     /// Whether nobody in `gap` waits for a page that is still to come.

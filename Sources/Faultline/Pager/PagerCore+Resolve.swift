@@ -73,7 +73,9 @@ extension PagerCore {
             throw PagerError(.badResolution, "a part of an answer cannot be a retry", range: range)
         }
         ticket.supplied.append(pages)
+        hold(resolution.owner)
         enqueue(resolution, covering: range, part: range, region: region, failures: ticket.failures)
+        letGo(resolution.owner, of: region)
     }
 
     private func answer(
@@ -89,10 +91,12 @@ extension PagerCore {
         do {
             let range = try check(resolution, pages: pages, of: region)
             let filled = region.pages(of: range)
+            hold(resolution.owner)
             filled.forEachPart(outside: supplied) { part in
                 enqueue(
                     resolution, covering: range, part: region.range(of: part), region: region, failures: failures)
             }
+            letGo(resolution.owner, of: region)
             guard filled != pages else { return }
             pages.forEachPart(outside: supplied + [filled]) { part in
                 let error = PagerError(
@@ -141,23 +145,38 @@ extension PagerCore {
         case .poison: action = .poison
         case .retry: return
         }
-        if isAlone, configuration.wakePolicy != .endOfTurn, !scheduler.hasPending {
-            let outcome = perform(action, part, wake: true)
+        if isReading {
+            // Neighbours are in one request already, and requests come in ascending order: nothing to gain by queueing.
+            let outcome = perform(action, part, wake: wakesAtOnce)
             if case .whole = outcome {
                 install(part, of: region, action: action)
                 statistics.bytes += part.byteCount
-                statistics.commits += 1
-                if case .buffer(let storage) = resolution.owner { region.pool.recycle(storage) }
+                if !wakesAtOnce { wakeLater(part) }
                 return
             }
+            // Anything else takes the ordinary road from here on.
+            commit()
             knownOutcome = outcome
         }
-        if case .buffer(let storage) = resolution.owner { storage.uses += 1 }
+        hold(resolution.owner)
         scheduler.add(
             Scheduler.Piece(
                 range: part, action: action, pageSize: region.pageSize,
                 tag: Tag(region: region, owner: resolution.owner, failures: failures, giveUp: false)))
         if knownOutcome != nil { commit() } else { scheduleCommit() }
+    }
+}
+
+// Buffers go back to their pool when the last piece that is copied from them has been settled.
+extension PagerCore {
+    func hold(_ owner: Resolution.Owner) {
+        if case .buffer(let storage) = owner { storage.uses += 1 }
+    }
+
+    func letGo(_ owner: Resolution.Owner, of region: RegionState) {
+        guard case .buffer(let storage) = owner else { return }
+        storage.uses -= 1
+        if storage.uses == 0 { region.pool.recycle(storage) }
     }
 }
 

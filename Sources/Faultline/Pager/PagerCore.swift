@@ -49,9 +49,10 @@ final class PagerCore {
     var isCommitting = false
     /// The kernel's answer to the first operation of the next commit, when it has been asked already.
     var knownOutcome: Outcome?
+    /// Faults that were read are being admitted, in ascending order.
     var isReading = false
-    /// One fault was read, and nothing is pending with which its answer could be merged.
-    var isAlone = false
+    /// Whether the answers to the faults being read wake their threads themselves.
+    var wakesAtOnce = true
     var suspects = SuspectPages()
     var lifecycle = Lifecycle.serving
     var deadlineTimer: TimerID?

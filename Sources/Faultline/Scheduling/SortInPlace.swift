@@ -1,19 +1,17 @@
 extension Array {
-    /// Sorts without allocating. Short arrays, and those that are nearly in order, are what a turn brings: insertion
-    /// for them; the standard library's sort, which needs a buffer, for the rest.
+    /// Sorts without allocating (a shell sort): a turn brings a few hundred elements at most, often in order already.
+    /// Not stable.
     mutating func sortInPlace(by areInIncreasingOrder: (Element, Element) -> Bool) {
-        guard count <= 64 else {
-            sort(by: areInIncreasingOrder)
-            return
-        }
-        var index = 1
-        while index < count {
-            var hole = index
-            while hole > 0, areInIncreasingOrder(self[hole], self[hole - 1]) {
-                swapAt(hole, hole - 1)
-                hole -= 1
+        for gap in [132, 57, 23, 10, 4, 1] where gap < count {
+            for start in gap..<count where areInIncreasingOrder(self[start], self[start - gap]) {
+                let element = self[start]
+                var hole = start
+                repeat {
+                    self[hole] = self[hole - gap]
+                    hole -= gap
+                } while hole >= gap && areInIncreasingOrder(element, self[hole - gap])
+                self[hole] = element
             }
-            index += 1
         }
     }
 }

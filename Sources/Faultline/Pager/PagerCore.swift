@@ -18,6 +18,14 @@ final class PagerCore {
         let giveUp: Bool
     }
 
+    /// What changes with every fault.
+    struct Hot {
+        var arrivals: [Fault] = []
+        var scheduler = Scheduler<Tag> { $0.region === $1.region && $0.giveUp == $1.giveUp }
+        var wakes = WakeSet()
+        var statistics = PagerStatistics()
+    }
+
     enum Lifecycle {
         case serving
         /// Reads nothing more, and waits for what is in flight until the deadline.
@@ -33,13 +41,11 @@ final class PagerCore {
     var kernel: (any FaultKernel)?
     var source: DescriptorSource?
     let batch: EventReader
-    var arrivals: [Fault] = []
+    private let hot = Confined(Hot())
     var regions = RangeIndex<RegionState>()
     var lastRegion: RegionState?
     /// Requests whose answers are awaited.
     var open = TicketList()
-    var scheduler = Scheduler<Tag> { $0.region === $1.region && $0.giveUp == $1.giveUp }
-    var wakes = WakeSet()
     /// Pieces the kernel told to come back later.
     var parked: [Scheduler<Tag>.Piece] = []
     var parkedBackoff = Backoff(first: .microseconds(20), limit: .milliseconds(1))
@@ -58,7 +64,6 @@ final class PagerCore {
     var deadlineTimer: TimerID?
     var stopError: PagerError?
     var closeWaiters: [CheckedContinuation<Void, Never>] = []
-    var statistics = PagerStatistics()
 
     init(
         reactor: Reactor, kernel: any FaultKernel, configuration: Pager.Configuration, link: PagerLink
@@ -72,6 +77,23 @@ final class PagerCore {
         arrivals.reserveCapacity(configuration.messagesPerRead)
         source = try reactor.addDescriptor(
             kernel.fileDescriptor, name: configuration.name, interest: .readable, handler: self)
+    }
+
+    var arrivals: [Fault] {
+        _read { yield hot.value.arrivals }
+        _modify { yield &hot.value.arrivals }
+    }
+    var scheduler: Scheduler<Tag> {
+        _read { yield hot.value.scheduler }
+        _modify { yield &hot.value.scheduler }
+    }
+    var wakes: WakeSet {
+        _read { yield hot.value.wakes }
+        _modify { yield &hot.value.wakes }
+    }
+    var statistics: PagerStatistics {
+        _read { yield hot.value.statistics }
+        _modify { yield &hot.value.statistics }
     }
 
     /// The region that contains an address. Neighbouring faults ask for the same one again and again.
@@ -96,5 +118,10 @@ final class PagerCore {
 
 /// The ranges registered by all pagers of one reactor: copying from one of them would make the loop wait for itself.
 final class RegisteredRanges {
-    var index = RangeIndex<Void>()
+    private let storage = Confined(RangeIndex<Void>())
+
+    var index: RangeIndex<Void> {
+        _read { yield storage.value }
+        _modify { yield &storage.value }
+    }
 }

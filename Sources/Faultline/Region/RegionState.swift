@@ -11,7 +11,7 @@ final class RegionState {
     /// Whether the memory is ours to replace where it has to be sealed.
     let ownsMemory: Bool
     let pool: PageBufferPool
-    var table: FaultTable
+    private let confinedTable: Confined<FaultTable>
     /// Set when the region is on its way out: late answers and faults on it are dropped.
     var isClosed = false
 
@@ -25,7 +25,12 @@ final class RegionState {
         self.handler = handler
         self.options = options
         pool = PageBufferPool(pageSize: pageSize)
-        table = FaultTable(pageCount: mapping.byteCount / pageSize)
+        confinedTable = Confined(FaultTable(pageCount: mapping.byteCount / pageSize))
+    }
+
+    var table: FaultTable {
+        _read { yield confinedTable.value }
+        _modify { yield &confinedTable.value }
     }
 
     func page(of address: UInt) -> Int { Int(address - range.start) / pageSize }

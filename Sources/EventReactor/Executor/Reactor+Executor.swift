@@ -42,7 +42,12 @@ package final class HandlerExecutor: TaskExecutor {
     }
 
     package func enqueue(_ job: consuming ExecutorJob) {
-        loop.enqueue(JobItem(handler: UnownedJob(job)))
+        let item = JobItem(handler: UnownedJob(job))
+        if loop.isOnLoop, loop.capturesHandlerJob {
+            loop.capturedJob = item
+        } else {
+            loop.enqueue(item)
+        }
     }
 
     package func asUnownedTaskExecutor() -> UnownedTaskExecutor {

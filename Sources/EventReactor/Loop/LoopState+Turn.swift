@@ -60,6 +60,7 @@ extension LoopState {
     func runJobs(atMost limit: Int) {
         guard let executors else { return }
         var remaining = limit
+        isRunningJobs = true
         while remaining > 0, let item = ring.value.popFirst() {
             remaining -= 1
             if let stallDetector {
@@ -70,6 +71,7 @@ extension LoopState {
                 item.run(executors)
             }
         }
+        isRunningJobs = false
         statistics.jobs &+= UInt64(limit - remaining)
     }
 

@@ -42,6 +42,10 @@ final class LoopState: @unchecked Sendable {
     /// `attention` says waiting; the first callback of the turn takes it back.
     var isAnnouncedAsWaiting = false
     var isInTurn = false
+    var isRunningJobs = false
+    /// The next job of a handler's task is not queued but kept, to be run at once; see ``Recall``.
+    var capturesHandlerJob = false
+    var capturedJob: JobItem?
     var isTurnRequested = false
     var isStopRequested = false
     var statistics = TurnStatistics()

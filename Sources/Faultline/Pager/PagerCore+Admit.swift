@@ -7,7 +7,7 @@ extension PagerCore: ReadinessHandler {
         if !arrivals.isEmpty { arrivals.removeAll(keepingCapacity: true) }
         readFaults(kernel)
         isReading = true
-        admitArrivals()
+        admitArrivals(kernel)
         isReading = false
         flushWakes()
         if scheduler.hasPending { commit() }
@@ -28,7 +28,11 @@ extension PagerCore: ReadinessHandler {
             }
             statistics.messages += count
             for index in 0..<count {
-                if case .fault(let fault) = batch[index] { arrivals.append(fault) } else { apply(batch[index]) }
+                if case .fault(let fault) = batch[index] {
+                    arrivals.append(fault)
+                } else {
+                    apply(batch[index])
+                }
             }
             if count < configuration.messagesPerRead || lifecycle != .serving { return }
         }
@@ -38,7 +42,7 @@ extension PagerCore: ReadinessHandler {
         close()
     }
 
-    private func admitArrivals() {
+    private func admitArrivals(_ kernel: any FaultKernel) {
         let count = arrivals.count
         if count > 1 { arrivals.sortInPlace { $0.address < $1.address } }
         wakesAtOnce = configuration.wakePolicy.wakesAtOnce(pages: count)
@@ -46,13 +50,13 @@ extension PagerCore: ReadinessHandler {
         // Whoever answers may stop the pager, which lets go of all threads, those of the rest as well.
         while next < count, lifecycle != .closed {
             next += 1
-            admit(arrivals[next - 1], next: &next)
+            admit(arrivals[next - 1], next: &next, kernel)
         }
     }
 
     /// Finds out what to do about a fault. If its page is to be supplied, the faults on neighbouring missing pages that
     /// follow it in `arrivals`, from `next` on, join its request; one request for a page however many threads wait.
-    private func admit(_ fault: Fault, next: inout Int) {
+    private func admit(_ fault: Fault, next: inout Int, _ kernel: any FaultKernel) {
         guard let region = region(at: fault.address) else {
             // Not ours any more: the thread will find out what is there now.
             statistics.strays += 1
@@ -88,9 +92,8 @@ extension PagerCore: ReadinessHandler {
                 isWrite = isWrite || follower.isWrite
                 next += 1
             }
-            begin(first..<end, of: region)
             let cause = FaultCause(kind: fault.kind, isWrite: isWrite, threadID: fault.threadID)
-            ask(region, pages: first..<end, cause: cause, failures: 0)
+            askFirst(region, pages: first..<end, cause: cause, kernel: kernel)
         }
     }
 

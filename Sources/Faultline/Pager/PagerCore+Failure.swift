@@ -3,7 +3,9 @@ import Userfault
 
 extension PagerCore {
     /// The handler failed for pages that are in flight. `failures` counts this time.
-    func fail(_ pages: Range<Int>, of region: RegionState, error: any Error, cause: FaultCause, failures: Int) {
+    @inline(never)
+    func fail(_ pages: Range<Int>, of region: RegionState, error: any Error, cause: FaultCause, failures: Int)
+    {
         statistics.failures += 1
         let policy = region.options.failurePolicy
         let action: FaultFailure.Action
@@ -22,6 +24,7 @@ extension PagerCore {
     }
 
     /// Asks the handler anew after a pause; the pages stay in flight.
+    @inline(never)
     func askAgain(
         _ pages: Range<Int>, of region: RegionState, cause: FaultCause, failures: Int, after delay: Duration
     ) {
@@ -39,6 +42,7 @@ extension PagerCore {
     }
 
     /// Lets the pages' threads have SIGBUS.
+    @inline(never)
     func giveUp(_ pages: Range<Int>, of region: RegionState, failures: Int) {
         scheduler.add(
             Scheduler.Piece(
@@ -60,6 +64,7 @@ extension PagerCore {
         sealInFlight(pages, of: region)
     }
 
+    @inline(never)
     private func sealInFlight(_ pages: Range<Int>, of region: RegionState) {
         let range = region.range(of: pages)
         region.table.install(pages)
@@ -76,6 +81,7 @@ extension PagerCore {
     }
 
     /// The range has gone from under us.
+    @inline(never)
     func drop(_ range: AddressRange, of region: RegionState) {
         let pages = region.pages(of: range)
         region.table.forget(pages)
@@ -86,6 +92,7 @@ extension PagerCore {
         tell(region, pages, error, 1, .dropped)
     }
 
+    @inline(never)
     private func tell(
         _ region: RegionState, _ pages: Range<Int>, _ error: any Error, _ failures: Int,
         _ action: FaultFailure.Action
@@ -97,6 +104,7 @@ extension PagerCore {
     }
 
     /// An error that concerns no page in particular.
+    @inline(never)
     func report(_ error: PagerError) {
         statistics.failures += 1
         let range = error.range ?? AddressRange(start: 0, byteCount: 0)

@@ -88,8 +88,7 @@ extension PagerCore {
         region.isClosed = true
         for ticket in open.tickets where ticket.region === region {
             _ = open.remove(ticket)
-            ticket.task?.cancel()
-            ticket.task = nil
+            ticket.runner?.cancel()
             if let timer = ticket.timer {
                 retryTimers.removeValue(forKey: timer)
                 reactor.cancelTimer(timer)

@@ -17,6 +17,7 @@ extension PagerCore {
     }
 
     /// Ends because of an error that the owner learns from `waitUntilStopped()`.
+    @inline(never)
     func stop(because error: PagerError) {
         guard lifecycle != .closed else { return }
         if stopError == nil { stopError = error }
@@ -25,6 +26,7 @@ extension PagerCore {
     }
 
     /// Lets every thread go, and the descriptor.
+    @inline(never)
     func close() {
         guard lifecycle != .closed else { return }
         lifecycle = .closed
@@ -41,6 +43,9 @@ extension PagerCore {
         deadlineTimer = nil
         kernel = nil
         link.forget()
+        let idle = idleRunners
+        idleRunners = []
+        for runner in idle { runner.end() }
         let waiters = closeWaiters
         closeWaiters.removeAll()
         for waiter in waiters { waiter.resume() }

@@ -24,6 +24,8 @@ final class PagerCore {
         var scheduler = Scheduler<Tag> { $0.region === $1.region && $0.giveUp == $1.giveUp }
         var wakes = WakeSet()
         var statistics = PagerStatistics()
+        var open = TicketList()
+        var idleRunners: [HandlerRunner] = []
     }
 
     enum Lifecycle {
@@ -44,8 +46,7 @@ final class PagerCore {
     private let hot = Confined(Hot())
     var regions = RangeIndex<RegionState>()
     var lastRegion: RegionState?
-    /// Requests whose answers are awaited.
-    var open = TicketList()
+    static let idleRunnerLimit = 64
     /// Pieces the kernel told to come back later.
     var parked: [Scheduler<Tag>.Piece] = []
     var parkedBackoff = Backoff(first: .microseconds(20), limit: .milliseconds(1))
@@ -91,6 +92,18 @@ final class PagerCore {
         _read { yield hot.value.wakes }
         _modify { yield &hot.value.wakes }
     }
+    /// Requests whose answers are awaited.
+    var open: TicketList {
+        _read { yield hot.value.open }
+        _modify { yield &hot.value.open }
+    }
+
+    /// Tasks that have run a handler and wait for the next request.
+    var idleRunners: [HandlerRunner] {
+        _read { yield hot.value.idleRunners }
+        _modify { yield &hot.value.idleRunners }
+    }
+
     var statistics: PagerStatistics {
         _read { yield hot.value.statistics }
         _modify { yield &hot.value.statistics }

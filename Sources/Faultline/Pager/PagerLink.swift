@@ -16,10 +16,23 @@ final class PagerLink: @unchecked Sendable {
     func forget() { core = nil }
 
     /// Called by the task of a request, which runs on the loop's thread.
-    func finish(_ ticket: RequestTicket, _ result: Result<Resolution, any Error>) {
+    func finish(_ ticket: RequestTicket, _ resolution: Resolution) {
         precondition(reactor.isOnLoop)
-        core?.finish(ticket, result)
+        ticket.runner = nil
+        core?.finish(ticket, resolution)
     }
+
+    /// Called by the task of a request, which runs on the loop's thread.
+    func fail(_ ticket: RequestTicket, _ error: any Error) {
+        precondition(reactor.isOnLoop)
+        ticket.runner = nil
+        core?.fail(ticket, error)
+    }
+
+    /// Whether the pager has a use for one more idle runner.
+    var hasRoom: Bool { core.map { $0.idleRunners.count < PagerCore.idleRunnerLimit } ?? false }
+
+    func putAside(_ runner: HandlerRunner) { core?.idleRunners.append(runner) }
 
     /// Any thread.
     func supply(_ part: Resolution, to ticket: RequestTicket) async throws(PagerError) {

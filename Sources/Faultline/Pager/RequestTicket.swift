@@ -13,7 +13,9 @@ final class RequestTicket: @unchecked Sendable {
     let failures: Int
     /// Parts that were supplied early.
     var supplied: [Range<Int>] = []
-    var task: Task<Void, Never>?
+    /// Whose task has it.
+    var runner: HandlerRunner?
+    /// What it waits for otherwise.
     var timer: TimerID?
     /// Where it stands in the pager's list; nil when it is over: answers that come now are ignored.
     var position: Int?
@@ -24,6 +26,14 @@ final class RequestTicket: @unchecked Sendable {
         self.pages = pages
         self.cause = cause
         self.failures = failures
+    }
+
+    /// What the handler is given.
+    var request: FaultRequest {
+        FaultRequest(
+            range: region.range(of: pages), region: region.range, pageSize: region.pageSize,
+            attempt: failures,
+            cause: cause, pool: region.pool, ticket: self)
     }
 }
 

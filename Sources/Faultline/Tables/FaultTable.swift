@@ -40,6 +40,12 @@ package struct FaultTable {
         inFlight.insert(pages)
     }
 
+    /// `pages`, missing so far, are installed without ever having been in flight.
+    package mutating func installMissing(_ pages: Range<Int>) {
+        assert(pages.allSatisfy(isMissing))
+        present.insert(pages)
+    }
+
     /// `pages` are installed, by us or by somebody else.
     package mutating func install(_ pages: Range<Int>) {
         inFlight.remove(pages)

@@ -54,6 +54,7 @@ package struct PageBitmap {
     private func forEachWord(of pages: Range<Int>, _ body: (Int, UInt64) -> Void) {
         precondition(pages.lowerBound >= 0 && pages.upperBound <= pageCount)
         guard !pages.isEmpty else { return }
+        if pages.count == 1 { return body(pages.lowerBound >> 6, 1 << UInt64(pages.lowerBound & 63)) }
         let firstIndex = pages.lowerBound >> 6
         let lastIndex = (pages.upperBound - 1) >> 6
         for index in firstIndex...lastIndex {

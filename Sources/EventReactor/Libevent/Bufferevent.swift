@@ -2,8 +2,8 @@ import CLibevent
 
 /// The reading half of a connection, and its connecting: libevent's bufferevent.
 ///
-/// Its writing half is not used: it writes with `writev(2)`, which raises SIGPIPE; see ``OutputBuffer``. The owner frees
-/// it exactly once and closes the descriptor after that.
+/// Its writing half is not used: it writes with `writev(2)`, which raises SIGPIPE; see ``OutputBuffer``. The owner
+/// frees it exactly once and closes the descriptor after that.
 @safe struct Bufferevent {
     private let pointer: OpaquePointer
     private let input: OpaquePointer
@@ -16,7 +16,7 @@ import CLibevent
     }
 
     /// Makes one for a socket. Callbacks go to `core`, not retained: the core outlives the bufferevent.
-    init(_ base: EventBase, _ descriptor: CInt, core: ConnectionCore, limit: Int) throws(ReactorError) {
+    init(_ base: EventBase, _ descriptor: CInt, core: ConnectionCore) throws(ReactorError) {
         guard let bufferevent = unsafe bufferevent_socket_new(base.pointer, descriptor, 0),
             let input = unsafe bufferevent_get_input(bufferevent)
         else { throw ReactorError(.system, "bufferevent_socket_new", systemError: SystemCall.outOfMemory) }
@@ -25,7 +25,6 @@ import CLibevent
         let context = unsafe Unmanaged.passUnretained(core).toOpaque()
         unsafe bufferevent_setcb(bufferevent, inputCallback, nil, streamEventCallback, context)
         unsafe bufferevent_disable(bufferevent, Int16(EV_WRITE))
-        setInputLimit(limit)
     }
 
     /// Waits for a `connect(2)` that is in progress.
@@ -35,16 +34,15 @@ import CLibevent
         }
     }
 
+    /// Starts, or goes on, to read ahead. libevent's own watermark is not used: once it is reached, libevent 2.1
+    /// calls back without end until the program has read.
     func startReading() throws(ReactorError) {
         guard unsafe bufferevent_enable(pointer, Int16(EV_READ)) == 0 else {
             throw ReactorError(.system, "bufferevent_enable", systemError: SystemCall.lastError)
         }
     }
 
-    /// How many bytes are buffered before reading from the socket stops.
-    func setInputLimit(_ limit: Int) {
-        unsafe bufferevent_setwatermark(pointer, Int16(EV_READ), 0, limit)
-    }
+    func stopReading() { unsafe bufferevent_disable(pointer, Int16(EV_READ)) }
 
     /// How many bytes of one connection are read in one turn.
     func setReadsPerTurn(_ bytes: Int) {

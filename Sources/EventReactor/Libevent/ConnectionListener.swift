@@ -1,7 +1,7 @@
 import CLibevent
 
-/// A listening socket: libevent's evconnlistener. The owner frees it exactly once, never within its own callbacks, and
-/// closes the descriptor after that.
+/// A listening socket: libevent's evconnlistener. The owner frees it exactly once, never within its own callbacks,
+/// and closes the descriptor after that.
 @safe struct ConnectionListener {
     private let pointer: OpaquePointer
 

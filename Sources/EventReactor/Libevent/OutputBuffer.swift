@@ -1,8 +1,8 @@
 import CLibevent
 import Glibc
 
-/// Bytes that wait to be sent: libevent's evbuffer, emptied with `sendmsg(2)` because that, unlike `writev(2)`, can be
-/// told not to raise SIGPIPE. The owner frees it exactly once.
+/// Bytes that wait to be sent: libevent's evbuffer, emptied with `sendmsg(2)` because that, unlike `writev(2)`, can
+/// be told not to raise SIGPIPE. The owner frees it exactly once.
 @safe struct OutputBuffer {
     private let pointer: OpaquePointer
 

@@ -1,3 +1,5 @@
+import Synchronization
+
 /// What a signal stream is on the loop thread.
 ///
 /// `@unchecked Sendable`: only the loop thread touches its variables; after the loop's end whoever drains it does.
@@ -5,6 +7,8 @@ final class SignalCore: ShutdownParticipant, @unchecked Sendable {
     let loop: LoopState
     private var events: [LibeventEvent] = []
     private(set) var closedBecause: ReactorError?
+    /// As a connection's.
+    let isClosed = Atomic(false)
     /// In the order of the first of each number.
     private var pending: [SignalStream.Delivery] = []
     private var receivers = OperationQueue<ReceiveOperation>()
@@ -55,6 +59,7 @@ final class SignalCore: ShutdownParticipant, @unchecked Sendable {
     func close(_ reason: ReactorError) {
         guard closedBecause == nil else { return }
         closedBecause = reason
+        isClosed.store(true, ordering: .relaxed)
         loop.participants[ObjectIdentifier(self)] = nil
         stop()
         while let receiver = receivers.popFirst() { receiver.finish(.failure(reason)) }

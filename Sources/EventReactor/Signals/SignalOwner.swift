@@ -2,9 +2,9 @@ import Synchronization
 
 /// Which event loop of this process receives signals.
 ///
-/// libevent keeps that in variables of the process (`evsig_base`): a second base that asks for signals takes them away
-/// from the first one, with no more than a warning on standard error. Hence the one variable of the process that this
-/// module has.
+/// libevent keeps that in variables of the process (`evsig_base`): a second base that asks for signals takes them
+/// away from the first one, with no more than a warning on standard error. Hence the one variable of the process
+/// that this module has.
 enum SignalOwner {
     private struct Claim {
         var base: UInt

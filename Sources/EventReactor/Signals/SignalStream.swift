@@ -1,3 +1,5 @@
+import Synchronization
+
 /// Signals that reach the process, as an asynchronous sequence. Made by ``Reactor/signals(_:isolation:)``.
 ///
 /// ```swift
@@ -8,15 +10,16 @@
 /// ```
 ///
 /// While the stream lives, its signals do nothing else: their handlers are libevent's (`sigaction(2)`). The former
-/// dispositions return when the last stream for a signal is cancelled or released, or the reactor shuts down. Several streams of one
-/// reactor may ask for the same signal; each gets it. Any thread may call everything here. The stream keeps its reactor alive.
+/// dispositions return when the last stream for a signal is cancelled or released, or the reactor shuts down.
+/// Several streams of one reactor may ask for the same signal; each gets it. Any thread may call everything here.
+/// The stream keeps its reactor alive.
 public final class SignalStream: AsyncSequence, Sendable {
     /// One or more signals of one number.
     public struct Delivery: Hashable, Sendable {
         /// The number, such as `SIGTERM`.
         public var signal: CInt
-        /// How often it came since the last delivery of that number; the kernel merges what comes close together, so that it
-        /// may have been sent more often.
+        /// How often it came since the last delivery of that number; the kernel merges what comes close together,
+        /// so that it may have been sent more often.
         public var count: Int
     }
 
@@ -31,7 +34,7 @@ public final class SignalStream: AsyncSequence, Sendable {
 
     deinit {
         let core = self.core
-        core.loop.perform { core.close(.closed) }
+        if !core.isClosed.load(ordering: .relaxed) { core.loop.perform { core.close(.closed) } }
     }
 
     /// Waits for a signal. Several tasks may wait; each delivery goes to one of them.
@@ -43,8 +46,8 @@ public final class SignalStream: AsyncSequence, Sendable {
         return try await ReceiveOperation(core).complete(isolation: isolation)
     }
 
-    /// Gives the signals back their former dispositions, and returns when that is done. Tasks that wait are resumed with
-    /// `closed`. Further calls have no effect.
+    /// Gives the signals back their former dispositions, and returns when that is done. Tasks that wait are resumed
+    /// with `closed`. Further calls have no effect.
     public func cancel() async {
         let core = self.core
         await reactor.run { core.close(.closed) }
@@ -76,14 +79,17 @@ public final class SignalStream: AsyncSequence, Sendable {
 extension Reactor {
     /// Receives signals. Any thread; goes to the loop thread and back (`sigaction(2)`).
     ///
-    /// libevent serves the signals of one event loop per process: ask for all of them on one reactor. A loop of libevent
-    /// outside of this library that receives signals cannot be noticed here. A signal that every thread of the process
-    /// blocks is never received; a reactor's own thread blocks all, so that another one has to leave it
+    /// libevent serves the signals of one event loop per process: ask for all of them on one reactor. A loop of
+    /// libevent outside of this library that receives signals cannot be noticed here. A signal that every thread of
+    /// the process blocks is never received; a reactor's own thread blocks all, so that another one has to leave it
     /// unblocked, which the main thread usually does.
     ///
-    /// - Parameter numbers: such as `SIGTERM`; at least one. Not `SIGKILL` and `SIGSTOP`, nor those that a thread
-    ///   brings upon itself by a mistake, such as `SIGSEGV`.
-    /// - Throws: `signalsInUse` if another reactor of the process receives signals, `badSignal`, `shutDown`, `system`.
+    /// - Parameters:
+    ///   - numbers: such as `SIGTERM`; at least one. Not `SIGKILL` and `SIGSTOP`, nor those that a thread
+    ///     brings upon itself by a mistake, such as `SIGSEGV`.
+    ///   - isolation: the caller's, filled in by the compiler.
+    /// - Throws: `signalsInUse` if another reactor of the process receives signals, `badSignal`, `shutDown`,
+    ///   `system`.
     public func signals(
         _ numbers: CInt..., isolation: isolated (any Actor)? = #isolation
     ) async throws(ReactorError) -> SignalStream {

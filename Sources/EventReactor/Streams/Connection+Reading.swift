@@ -4,7 +4,9 @@ extension Connection {
     /// Allocates the result; a call that waits allocates one object more. The bytes have been received already
     /// (`readv(2)`), up to ``Options/inputLimit``.
     ///
-    /// - Parameter limit: the most bytes to return; positive.
+    /// - Parameters:
+    ///   - limit: the most bytes to return; positive.
+    ///   - isolation: the caller's, filled in by the compiler.
     /// - Returns: at least one byte, or none at the end of the stream.
     /// - Throws: `connectionReset`, `timedOut`, `busy`, `closed`, `cancelled`, `shutDown`, `system`.
     public func read(
@@ -28,7 +30,9 @@ extension Connection {
 
     /// Reads up to the next line feed, and waits until it is there.
     ///
-    /// - Parameter limit: the most bytes in a line; positive.
+    /// - Parameters:
+    ///   - limit: the most bytes in a line; positive.
+    ///   - isolation: the caller's, filled in by the compiler.
     /// - Returns: the line without its end (`\n` or `\r\n`), or `nil` at the end of the stream. Bytes after the last
     ///   line feed are a line as well.
     /// - Throws: `lineTooLong`, and as ``read(upTo:isolation:)``.
@@ -42,7 +46,9 @@ extension Connection {
     /// Reads what there is into memory of the caller's, and waits until there is something. On the reactor's thread
     /// nothing is allocated unless it has to wait; elsewhere the bytes are copied once more.
     ///
-    /// - Parameter destination: at least one byte must be free.
+    /// - Parameters:
+    ///   - destination: at least one byte must be free.
+    ///   - isolation: the caller's, filled in by the compiler.
     /// - Returns: how many bytes were appended; 0 at the end of the stream.
     /// - Throws: as ``read(upTo:isolation:)``.
     public func read(
@@ -53,6 +59,7 @@ extension Connection {
             if core.reader == nil, core.closedBecause == nil, let stream = core.stream, stream.inputCount > 0,
                 !Task.isCancelled
             {
+                defer { core.adjustReading() }
                 return stream.takeInput(into: &destination)
             }
             if try await complete(.notice, isolation) == nil { return 0 }

@@ -1,11 +1,12 @@
 extension Connection {
     /// Writes all of `bytes`, and waits first while ``Options/outputLimit`` bytes wait to be sent already.
     ///
-    /// Returns when the kernel or the buffer has them; ``flush(isolation:)`` waits for the kernel. Writes that wait keep their order.
-    /// After an error of the connection nobody knows how much arrived. Sends at once where possible and allocates
-    /// nothing then (`send(2)` with `MSG_NOSIGNAL`); the rest is copied.
+    /// Returns when the kernel or the buffer has them; ``flush(isolation:)`` waits for the kernel. Writes that wait
+    /// keep their order. After an error of the connection nobody knows how much arrived. Sends at once where
+    /// possible and allocates nothing then (`send(2)` with `MSG_NOSIGNAL`); the rest is copied.
     ///
-    /// - Throws: `brokenPipe`, `connectionReset`, `timedOut`, `closed`, `cancelled` (nothing was written), `shutDown`, `system`.
+    /// - Throws: `brokenPipe`, `connectionReset`, `timedOut`, `closed`, `cancelled` (nothing was written),
+    ///   `shutDown`, `system`.
     public func write(
         _ bytes: [UInt8], isolation: isolated (any Actor)? = #isolation
     ) async throws(ReactorError) {
@@ -44,9 +45,9 @@ extension Connection {
         try await FlushOperation(core, finishes: false).complete(isolation: isolation)
     }
 
-    /// Tells the peer that nothing more comes, once everything that was written is sent; waits for that. Reading goes on
-    /// (`shutdown(2)` with `SHUT_WR`). If the task is cancelled meanwhile, the peer is told all the same. Further
-    /// writes throw `closed`.
+    /// Tells the peer that nothing more comes, once everything that was written is sent; waits for that. Reading
+    /// goes on (`shutdown(2)` with `SHUT_WR`). If the task is cancelled meanwhile, the peer is told all the same.
+    /// Further writes throw `closed`.
     ///
     /// - Throws: as ``write(_:isolation:)-([UInt8],_)``.
     public func finishWriting(isolation: isolated (any Actor)? = #isolation) async throws(ReactorError) {

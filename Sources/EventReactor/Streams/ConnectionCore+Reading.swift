@@ -15,6 +15,25 @@ extension ConnectionCore {
         loop.callbackBegins()
         loop.statistics.callbacks &+= 1
         serveReader()
+        adjustReading()
+    }
+
+    /// Stops reading from the socket when the buffer is full, and goes on once half of it is free or somebody waits.
+    func adjustReading() {
+        guard let stream, inputEnd == nil else { return }
+        let available = stream.inputCount
+        if !isReadingPaused {
+            guard available >= inputMark else { return }
+            stream.stopReading()
+            isReadingPaused = true
+        } else if available <= inputMark / 2 || reader != nil && available < inputMark {
+            isReadingPaused = false
+            do throws(ReactorError) {
+                try stream.startReading()
+            } catch {
+                inputEnd = .failed(error)
+            }
+        }
     }
 
     func serveReader() {
@@ -26,6 +45,12 @@ extension ConnectionCore {
     ///
     /// - Returns: `nil` if the caller has to wait.
     func readNow(_ wanted: Wanted) -> Result<[UInt8]?, ReactorError>? {
+        let result = resultNow(wanted)
+        if isReadingPaused { adjustReading() }
+        return result
+    }
+
+    private func resultNow(_ wanted: Wanted) -> Result<[UInt8]?, ReactorError>? {
         if let closedBecause { return .failure(closedBecause) }
         guard let stream else { return .failure(.closed) }
         let available = stream.inputCount
@@ -73,7 +98,10 @@ extension ConnectionCore {
         if reader != nil { return operation.finish(.failure(ReactorError(.busy))) }
         if let result = readNow(operation.wanted) { return operation.finish(result) }
         reader = operation
-        if let mark = operation.mark, mark > options.inputLimit { stream?.setInputLimit(mark) }
+        inputMark = max(inputMark, operation.mark ?? 1)
+        adjustReading()
+        // Going on to read may have failed.
+        serveReader()
     }
 
     func abandon(_ operation: ReadOperation) {
@@ -87,9 +115,8 @@ extension ConnectionCore {
 
     private func forgetReader(_ operation: ReadOperation) {
         reader = nil
-        if let mark = operation.mark, mark > options.inputLimit {
-            stream?.setInputLimit(max(1, options.inputLimit))
-        }
+        inputMark = max(1, options.inputLimit)
+        adjustReading()
     }
 }
 

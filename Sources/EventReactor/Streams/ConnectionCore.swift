@@ -1,7 +1,9 @@
+import Synchronization
+
 /// What a connection is on the loop thread.
 ///
-/// Libevent's callbacks come here, and the operations of ``Connection``. Resuming a task only queues a job, so nothing
-/// comes back in while a method runs.
+/// Libevent's callbacks come here, and the operations of ``Connection``. Resuming a task only queues a job, so
+/// nothing comes back in while a method runs.
 ///
 /// `@unchecked Sendable`: only the loop thread touches its variables; after the loop's end whoever drains it does.
 final class ConnectionCore: ShutdownParticipant, @unchecked Sendable {
@@ -11,6 +13,8 @@ final class ConnectionCore: ShutdownParticipant, @unchecked Sendable {
     /// Both are `nil` once closed.
     var stream: Bufferevent?
     private(set) var closedBecause: ReactorError?
+    /// For whoever lets go of a connection that is closed already: nothing to be done on the loop then.
+    let isClosed = Atomic(false)
 
     // Connecting
     var connector: ConnectOperation?
@@ -19,6 +23,9 @@ final class ConnectionCore: ShutdownParticipant, @unchecked Sendable {
     var reader: ReadOperation?
     /// What follows the bytes that are in the buffer: an end, or an error.
     var inputEnd: InputEnd?
+    /// Reading from the socket stops at this many bytes in the buffer.
+    var inputMark: Int
+    var isReadingPaused = false
 
     enum InputEnd {
         case endOfStream
@@ -45,9 +52,10 @@ final class ConnectionCore: ShutdownParticipant, @unchecked Sendable {
         self.loop = loop
         self.options = options
         self.descriptor = descriptor
+        inputMark = max(1, options.inputLimit)
         guard loop.phase == .running else { throw .shutDown }
         SocketCall.configure(descriptor, options)
-        let stream = try Bufferevent(loop.base, descriptor, core: self, limit: max(1, options.inputLimit))
+        let stream = try Bufferevent(loop.base, descriptor, core: self)
         stream.setReadsPerTurn(max(1, options.readPerTurn))
         self.stream = stream
         loop.participants[ObjectIdentifier(self)] = self
@@ -68,7 +76,12 @@ final class ConnectionCore: ShutdownParticipant, @unchecked Sendable {
             if outputFailure == nil { failOutput(error) }
             serveReader()
         case .endOfStream:
-            inputEnd = .endOfStream
+            // The kernel tells of a reset once; if a send was told, reading sees a mere end.
+            if let outputFailure, [.connectionReset, .timedOut].contains(outputFailure.code) {
+                inputEnd = .failed(outputFailure)
+            } else {
+                inputEnd = .endOfStream
+            }
             serveReader()
         }
     }
@@ -77,6 +90,7 @@ final class ConnectionCore: ShutdownParticipant, @unchecked Sendable {
     func close(_ reason: ReactorError) {
         guard closedBecause == nil else { return }
         closedBecause = reason
+        isClosed.store(true, ordering: .relaxed)
         loop.participants[ObjectIdentifier(self)] = nil
         stream?.free()
         stream = nil

@@ -13,13 +13,13 @@ extension Listener {
         public var removesStaleFile = true
         /// Connections accepted in one turn, so that a burst leaves the others their time.
         public var acceptedPerTurn = 32
-        /// Connections that are accepted and wait for ``Listener/accept(isolation:)``. At this mark accepting stops until
-        /// half of them are taken, and the kernel's backlog fills up.
+        /// Connections that are accepted and wait for ``Listener/accept(isolation:)``. At this mark accepting stops
+        /// until half of them are taken, and the kernel's backlog fills up.
         public var pendingLimit = 64
         /// What the connections are made with.
         public var connections = Connection.Options()
-        /// Told of each failure to accept, on the reactor's thread; usually that descriptors have run out (`EMFILE`). The
-        /// listener tries again by itself, after 10 ms at first and up to a second later.
+        /// Told of each failure to accept, on the reactor's thread; usually that descriptors have run out
+        /// (`EMFILE`). The listener tries again by itself, after 10 ms at first and up to a second later.
         public var onFailure: (@Sendable (ReactorError) -> Void)?
 
         /// The defaults.

@@ -1,3 +1,5 @@
+import Synchronization
+
 /// A listening stream socket: TCP or UNIX-domain. Made by ``Reactor/listen(on:_:isolation:)``.
 ///
 /// ```swift
@@ -7,8 +9,8 @@
 /// }
 /// ```
 ///
-/// Any thread and any task may call everything here. The listener keeps its reactor alive, and letting go of the last reference
-/// closes it.
+/// Any thread and any task may call everything here. The listener keeps its reactor alive, and letting go of the
+/// last reference closes it.
 public final class Listener: Sendable {
     /// The reactor that serves the listener.
     public let reactor: Reactor
@@ -24,7 +26,7 @@ public final class Listener: Sendable {
 
     deinit {
         let core = self.core
-        core.loop.perform { core.close(.closed) }
+        if !core.isClosed.load(ordering: .relaxed) { core.loop.perform { core.close(.closed) } }
     }
 
     /// Takes the oldest connection, and waits until there is one. Several tasks may wait; they are served in order.
@@ -38,8 +40,8 @@ public final class Listener: Sendable {
         return try await AcceptOperation(self).complete(isolation: isolation)
     }
 
-    /// Stops listening, and returns when the descriptor is closed. Connections that nobody has taken are closed; a UNIX
-    /// socket's file is removed. Tasks that wait are resumed with `closed`. Further calls have no effect.
+    /// Stops listening, and returns when the descriptor is closed. Connections that nobody has taken are closed; a
+    /// UNIX socket's file is removed. Tasks that wait are resumed with `closed`. Further calls have no effect.
     public func close() async {
         let core = self.core
         await reactor.run { core.close(.closed) }
@@ -57,8 +59,8 @@ public final class Listener: Sendable {
         return await reactor.run { core.failureCount }
     }
 
-    /// The connections, one after the other. Ends when the listener is closed, the task cancelled, or the reactor shut
-    /// down.
+    /// The connections, one after the other. Ends when the listener is closed, the task cancelled, or the reactor
+    /// shut down.
     public var connections: Connections { Connections(listener: self) }
 
     /// See ``Listener/connections``.

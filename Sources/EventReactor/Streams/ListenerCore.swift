@@ -1,3 +1,5 @@
+import Synchronization
+
 /// What a listener is on the loop thread.
 ///
 /// `@unchecked Sendable`: only the loop thread touches its variables; after the loop's end whoever drains it does.
@@ -20,6 +22,8 @@ final class ListenerCore: ShutdownParticipant, EndOfTurnWork, TimerHandler, @unc
     private let file: SocketFile?
     private var listener: ConnectionListener?
     private(set) var closedBecause: ReactorError?
+    /// As a connection's.
+    let isClosed = Atomic(false)
     private var pending: [CInt] = []
     private var acceptors = OperationQueue<AcceptOperation>()
     private var pauses: Pauses = []
@@ -112,6 +116,7 @@ final class ListenerCore: ShutdownParticipant, EndOfTurnWork, TimerHandler, @unc
     func close(_ reason: ReactorError) {
         guard closedBecause == nil else { return }
         closedBecause = reason
+        isClosed.store(true, ordering: .relaxed)
         loop.participants[ObjectIdentifier(self)] = nil
         _ = loop.cancelTimer(timer)
         listener?.free()

@@ -1,7 +1,7 @@
 /// One call that waits for something of the loop: a read, a write, an accept.
 ///
-/// Subclasses say what happens on the loop. From another thread the operation is itself the entry of the job queue, so
-/// that it is the only object allocated for the call.
+/// Subclasses say what happens on the loop. From another thread the operation is itself the entry of the job queue,
+/// so that it is the only object allocated for the call.
 ///
 /// `@unchecked Sendable`: the caller writes `parked` before it hands the operation to the loop; from then on only the
 /// loop thread touches its variables.

@@ -2,7 +2,8 @@ extension Reactor {
     /// Listens for connections. Any thread; goes to the loop thread and back; does not block
     /// (`socket(2)`, `bind(2)`, `listen(2)`).
     ///
-    /// - Throws: `addressInUse`, `badAddress`, `shutDown`, `system`: no such directory, no permission, no descriptors.
+    /// - Throws: `addressInUse`, `badAddress`, `shutDown`, `system`: no such directory, no permission,
+    ///   no descriptors.
     public func listen(
         on address: SocketAddress, _ options: Listener.Options = .init(),
         isolation: isolated (any Actor)? = #isolation
@@ -26,10 +27,11 @@ extension Reactor {
 
     /// Connects to a listener, and returns when the connection is made. Any thread; does not block (`connect(2)`).
     ///
-    /// If the backlog of a UNIX-domain listener is full, tries again until there is a place. For a time limit cancel the task.
+    /// If the backlog of a UNIX-domain listener is full, tries again until there is a place. For a time limit
+    /// cancel the task.
     ///
-    /// - Throws: `connectionRefused`, `timedOut`, `badAddress`, `cancelled`, `shutDown`, `system`: no such file, no route,
-    ///   no descriptors.
+    /// - Throws: `connectionRefused`, `timedOut`, `badAddress`, `cancelled`, `shutDown`, `system`:
+    ///   no such file, no route, no descriptors.
     public func connect(
         to address: SocketAddress, _ options: Connection.Options = .init(),
         isolation: isolated (any Actor)? = #isolation
@@ -41,7 +43,8 @@ extension Reactor {
 
     /// Makes a connection of a connected stream socket, one end of a `socketpair(2)` for example. Any thread.
     ///
-    /// The socket is made non-blocking and belongs to the connection, which closes it; if this throws, it is still yours.
+    /// The socket is made non-blocking and belongs to the connection, which closes it; if this throws, it is still
+    /// yours.
     ///
     /// - Throws: `badDescriptor`, `unsupportedDescriptor` if it is no stream socket, `shutDown`, `system`.
     public func adopt(

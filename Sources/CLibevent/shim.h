@@ -16,3 +16,11 @@
 // GNU extensions that the feature set above hides; glibc has had both for long (gettid since 2.30).
 extern int pthread_setname_np(pthread_t thread, const char *name);
 extern pid_t gettid(void);
+
+// The calling thread. pthread_self is declared const: the optimiser may keep its result across the suspension of a
+// Swift task, which goes on on another thread. The address is hidden from it, so that each call really asks.
+static inline pthread_t faultline_current_thread(void) {
+    pthread_t (*ask)(void) = pthread_self;
+    __asm__ volatile("" : "+r"(ask));
+    return ask();
+}

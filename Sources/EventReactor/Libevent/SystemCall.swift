@@ -11,7 +11,7 @@ enum SystemCall {
     static let notPermitted = EPERM
     static var lastError: CInt { errno }
 
-    static var currentThread: UInt { UInt(pthread_self()) }
+    static var currentThread: UInt { UInt(faultline_current_thread()) }
     static var currentThreadID: Int32 { gettid() }
 
     /// CLOCK_MONOTONIC in nanoseconds.

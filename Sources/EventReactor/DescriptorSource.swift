@@ -17,7 +17,7 @@ public final class DescriptorSource {
 
     init(
         _ loop: LoopState, _ fileDescriptor: CInt, name: String, interest: Readiness,
-        enabled: Bool, handler: any ReadinessHandler
+        trigger: ReadinessTrigger, enabled: Bool, handler: any ReadinessHandler
     ) throws(ReactorError) {
         self.loop = loop
         self.fileDescriptor = fileDescriptor
@@ -27,7 +27,7 @@ public final class DescriptorSource {
         activity = loop.stallDetector?.register(name) ?? .job
         do throws(ReactorError) {
             if interest.contains(.readable) {
-                reading = try LibeventEvent(loop.base, .reading, of: self)
+                reading = try LibeventEvent(loop.base, trigger == .edge ? .readingEdges : .reading, of: self)
             }
             if interest.contains(.writable) {
                 writing = try LibeventEvent(loop.base, .writing, of: self)

@@ -23,3 +23,12 @@ public struct Readiness: OptionSet, Hashable, Sendable, CustomStringConvertible 
         return "[" + names.joined(separator: ", ") + "]"
     }
 }
+
+/// When a descriptor that is ready for reading is reported.
+public enum ReadinessTrigger: Hashable, Sendable {
+    /// In every turn, as long as something is there to read.
+    case level
+    /// Once when something arrives (`EPOLLET`), which spares the kernel a look at the descriptor in every turn. Whoever
+    /// leaves something unread is not told of it again: read until nothing is left, or come back unasked.
+    case edge
+}

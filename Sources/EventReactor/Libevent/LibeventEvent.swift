@@ -6,6 +6,8 @@ import CLibevent
     enum Kind {
         /// A ``DescriptorSource``, for reading or for writing.
         case reading, writing
+        /// The same, reported once for each arrival.
+        case readingEdges
         /// The ``LoopState`` itself: woken, timer expired, time for an attached reactor's turn.
         case wake, timer, turn
         /// A ``ConnectionCore`` has output to send.
@@ -25,6 +27,9 @@ import CLibevent
         switch kind {
         case .reading:
             flags = EV_READ | EV_PERSIST
+            unsafe callback = descriptorCallback
+        case .readingEdges:
+            flags = EV_READ | EV_PERSIST | EV_ET
             unsafe callback = descriptorCallback
         case .writing:
             flags = EV_WRITE | EV_PERSIST

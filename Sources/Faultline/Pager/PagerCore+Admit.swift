@@ -34,8 +34,16 @@ extension PagerCore: ReadinessHandler {
                     apply(batch[index])
                 }
             }
+            // A read that comes back with room to spare has emptied the queue; what comes after it is reported anew.
             if count < configuration.messagesPerRead || lifecycle != .serving { return }
         }
+        readAgainSoon()
+    }
+
+    /// More may be there than this turn had time for, and nobody will say so.
+    private func readAgainSoon() {
+        let core = LoopBound(self, on: reactor)
+        reactor.execute { core.value.descriptorReady(.readable) }
     }
 
     func descriptorAbandoned() {

@@ -10,7 +10,7 @@
     package init(_ reactor: Reactor) { loop = reactor.loop }
 
     /// Suspends the calling task; `whenWaiting` runs once ``resume()`` may be called.
-    package func wait(whenWaiting: () -> Void) async {
+    nonisolated(nonsending) package func wait(whenWaiting: () -> Void) async {
         unsafe await withUnsafeContinuation { continuation in
             precondition(loop.isOnLoop)
             unsafe waiting = continuation

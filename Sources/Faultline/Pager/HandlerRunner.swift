@@ -37,7 +37,7 @@ final class HandlerRunner: @unchecked Sendable {
     /// Cancels the task; it will not be used again.
     func cancel() { task?.cancel() }
 
-    private func runAll() async {
+    nonisolated(nonsending) private func runAll() async {
         while let ticket {
             self.ticket = nil
             do {

@@ -83,6 +83,18 @@ struct ConnectionTransferTests {
         await reactor.shutdown()
     }
 
+    @Test("Connections that are full in both directions cost nothing while nobody reads")
+    func idleWhenFull() async throws {
+        let reactor = try Reactor.start()
+        let pair = try await ConnectionPair.make(on: reactor, isLocal: true)
+        try await pair.fill()
+        let before = await reactor.statistics().turns
+        for _ in 0..<20 { try await reactor.sleep(for: .milliseconds(1)) }
+        // A few turns for each of these calls; a loop that spins takes thousands.
+        #expect(await reactor.statistics().turns - before < 200)
+        await reactor.shutdown()
+    }
+
     @Test("Writes of several tasks keep their order, and each stays in one piece")
     func orderedWriters() async throws {
         let reactor = try Reactor.start()

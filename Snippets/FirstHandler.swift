@@ -27,6 +27,6 @@ let square = region.load(fromByteOffset: 8 * number, as: UInt64.self)
 print("\(number) squared is \(square)")
 print("\(await pager.statistics.bytes) of \(region.byteCount) bytes were made")
 
-// snippet.end
+// snippet.shutdown
 await pager.shutdown()
 await reactor.shutdown()

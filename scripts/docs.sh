@@ -10,7 +10,7 @@ export FAULTLINE_DOCC=1
 mkdir -p "$output"
 "${SWIFT:-swift}" package --scratch-path .build-docs --disable-sandbox \
     --allow-writing-to-directory "$output" generate-documentation \
-    --target Userfault --target EventReactor --target Faultline \
+    --target Userfault --target EventReactor --target Faultline --target FaultlineTestKit \
     --enable-experimental-combined-documentation --warnings-as-errors \
     --transform-for-static-hosting --hosting-base-path "${HOSTING_BASE_PATH:-/}" \
     --output-path "$output"

@@ -233,16 +233,20 @@ struct ShutdownTests {
             try await reactor.sleep(for: .seconds(1000))
             return .zero
         }
-        var thread: FaultingThread<[UInt8]?>?
-        var start: UInt = 0
-        do {
-            let pager = try await Pager(on: reactor)
-            let region = try await pager.map(byteCount: 4 * page, handler: handler)
-            start = region.range.start
-            thread = FaultingThread { [start] in MemoryProbe.readThroughKernel(start, count: 1) }
-            while handler.callCount == 0 { await Task.yield() }
-        }
-        #expect(await thread?.value == .some(nil))
+        // Memory of our own: a region's would be unmapped with its region, and its addresses anybody's from then on.
+        let start = MemoryProbe.map(byteCount: 4 * page)
+        defer { MemoryProbe.unmap(start, byteCount: 4 * page) }
+        var pager: Pager? = try await Pager(on: reactor)
+        var region = try await unsafe pager?.register(
+            unsafeMemoryAt: AddressRange(start: start, byteCount: 4 * page), handler: handler)
+        let thread = FaultingThread { MemoryProbe.readThroughKernel(start, count: 1) }
+        while handler.callCount == 0 { await Task.yield() }
+        await thread.waitUntilParked()
+        #expect(region != nil)
+        region = nil
+        #expect(thread.isParked)
+        pager = nil
+        #expect(await thread.value == nil)
         await reactor.shutdown()
     }
 }

@@ -3,7 +3,7 @@ public import EventReactor
 /// Pages from a file.
 ///
 /// What lies behind the end of the file is zero. The file must not change while it serves a region: pages would be of
-/// different ages.
+/// different ages. Bytes that are cut off from it meanwhile are a failure (``FailurePolicy``), not zeroes.
 public struct FileHandler: FaultHandler {
     /// How the file is read.
     public enum Reading: Sendable {
@@ -31,7 +31,7 @@ public struct FileHandler: FaultHandler {
     ///   - path: the file.
     ///   - baseOffset: where in the file the region begins, in bytes.
     ///   - reading: how it is read.
-    /// - Throws: ``SystemFailure`` when it cannot be opened or mapped.
+    /// - Throws: ``SystemFailure`` when it cannot be opened or mapped, or is no regular file.
     /// - Precondition: `baseOffset` is not negative.
     public init(
         path: String, startingAt baseOffset: Int = 0, reading: Reading = .mapped
@@ -65,7 +65,7 @@ public struct FileHandler: FaultHandler {
             return try await memory.resolve(request)
         case .file(let file, let workers):
             var buffer = try request.makeBuffer()
-            try await buffer.read(file, at: baseOffset + request.offset, on: workers)
+            try await buffer.read(file, of: byteCount, at: baseOffset + request.offset, on: workers)
             return .copy(buffer)
         }
     }

@@ -148,10 +148,10 @@ package final class Mapping: Sendable {
     }
 
     /// Reads from the file at `fileOffset` into the bytes `range` of this mapping until they are full or the file
-    /// ends; blocks on the disk. Returns the number of bytes read.
-    package func read(_ range: Range<Int>, from file: OpenFile, at fileOffset: Int) throws(SystemFailure)
-        -> Int
-    {
+    /// ends; blocks on the disk. Returns the number of bytes read; fewer than `minimum` are an error (`EIO`).
+    package func read(
+        _ range: Range<Int>, from file: OpenFile, at fileOffset: Int, minimum: Int = 0
+    ) throws(SystemFailure) -> Int {
         var done = 0
         while done < range.count {
             let count = unsafe pread(
@@ -164,6 +164,8 @@ package final class Mapping: Sendable {
             }
             done += count
         }
+        // The file was longer when it was opened: what was cut off must not turn into zeroes.
+        guard done >= minimum else { throw SystemFailure(call: "pread", errno: EIO) }
         return done
     }
 }
@@ -179,10 +181,14 @@ package final class OpenFile: Sendable {
 
     deinit { _ = close(descriptor) }
 
-    /// The file's size in bytes now.
+    /// The file's size in bytes now. Directories, devices and the like have none (`EISDIR`, `EINVAL`).
     package func size() throws(SystemFailure) -> Int {
         var status = stat()
         guard unsafe fstat(descriptor, &status) == 0 else { throw SystemFailure(call: "fstat", errno: errno) }
+        let kind = status.st_mode & S_IFMT
+        guard kind == S_IFREG else {
+            throw SystemFailure(call: "fstat", errno: kind == S_IFDIR ? EISDIR : EINVAL)
+        }
         return Int(status.st_size)
     }
 }

@@ -67,12 +67,15 @@ public struct PageBuffer: ~Copyable, Sendable {
         storage.isDirty = false
     }
 
-    /// Reads a file from `offset` on, on a thread of `workers`; the rest is zero.
-    mutating func read(_ file: OpenFile, at offset: Int, on workers: WorkerPool) async throws(SystemFailure) {
+    /// Reads a file that was `fileByteCount` bytes long from `offset` on, on a thread of `workers`; the rest is zero.
+    mutating func read(
+        _ file: OpenFile, of fileByteCount: Int, at offset: Int, on workers: WorkerPool
+    ) async throws(SystemFailure) {
         let mapping = storage.mapping
         let byteCount = self.byteCount
         let count = try await workers.run { () throws(SystemFailure) in
-            try mapping.read(0..<byteCount, from: file, at: offset)
+            try mapping.read(
+                0..<byteCount, from: file, at: offset, minimum: min(byteCount, fileByteCount - offset))
         }
         if count < byteCount { mapping.zero(count..<byteCount) }
         storage.isDirty = false

@@ -21,7 +21,7 @@ final class PageBufferStorage: @unchecked Sendable {
 }
 
 /// The buffers of one region, by powers of two of the page size. Any thread.
-final class PageBufferPool: Sendable {
+package final class PageBufferPool: Sendable {
     private struct State {
         var free: [[PageBufferStorage]] = []
         var retainedBytes = 0
@@ -32,13 +32,16 @@ final class PageBufferPool: Sendable {
     /// Memory kept for reuse, at most; above it buffers are unmapped when they come back.
     private let retainedByteLimit: Int
 
-    init(pageSize: Int, retainedByteLimit: Int = 16 << 20) {
+    package init(pageSize: Int, retainedByteLimit: Int = 16 << 20) {
         self.pageSize = pageSize
         self.retainedByteLimit = retainedByteLimit
     }
 
+    /// The bytes kept for reuse now.
+    package var retainedByteCount: Int { state.withLock { $0.retainedBytes } }
+
     /// A buffer of `byteCount` bytes, a whole number of pages.
-    func take(_ byteCount: Int) throws(SystemFailure) -> PageBuffer {
+    package func take(_ byteCount: Int) throws(SystemFailure) -> PageBuffer {
         let pages = (byteCount + pageSize - 1) / pageSize
         let sizeClass = pages <= 1 ? 0 : Int.bitWidth - (pages - 1).leadingZeroBitCount
         let reused = state.withLock { state -> PageBufferStorage? in

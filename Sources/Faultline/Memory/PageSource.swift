@@ -37,11 +37,18 @@ public final class PageSource: Sendable {
     /// cache is read from the disk while it is copied, and holds the reactor's thread for that long; a file that
     /// shrinks meanwhile makes the copy fail.
     ///
-    /// - Throws: ``SystemFailure`` when the file cannot be opened or mapped, or is empty.
+    /// An empty file is a source without bytes.
+    ///
+    /// - Throws: ``SystemFailure`` when the file cannot be opened or mapped, or is no regular file.
     public convenience init(mappingFileAt path: String) throws(SystemFailure) {
         let file = try OpenFile(readingAt: path)
         let byteCount = try file.size()
-        self.init(mapping: try Mapping.file(file, byteCount: byteCount), byteCount: byteCount)
+        // The rest of the last page reads as zero; a mapping cannot be empty.
+        let mapping =
+            byteCount == 0
+            ? try Mapping.anonymous(byteCount: SystemPage.size)
+            : try Mapping.file(file, byteCount: Self.roundUp(byteCount))
+        self.init(mapping: mapping, byteCount: byteCount)
     }
 
     /// Memory of the caller's. Any thread; neither blocks nor allocates more than this object.

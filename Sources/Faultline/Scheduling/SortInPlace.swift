@@ -1,7 +1,7 @@
 extension Array {
     /// Sorts without allocating (a shell sort): a turn brings a few hundred elements at most, often in order already.
     /// Not stable.
-    mutating func sortInPlace(by areInIncreasingOrder: (Element, Element) -> Bool) {
+    package mutating func sortInPlace(by areInIncreasingOrder: (Element, Element) -> Bool) {
         for gap in [132, 57, 23, 10, 4, 1] where gap < count {
             for start in gap..<count where areInIncreasingOrder(self[start], self[start - gap]) {
                 let element = self[start]

@@ -15,8 +15,8 @@ extension Reactor {
         loop.enqueue(JobItem(ClosureWork(body)))
     }
 
-    /// Runs `work` once, after the callbacks of this turn and before its jobs; or, when it is scheduled by a job,
-    /// after the jobs. Loop thread only (traps elsewhere); does not block, does not allocate once warm.
+    /// Runs `work` once, after the callbacks of this turn and the few jobs that are ready by then; or, when it is
+    /// scheduled by a later job, after the jobs. Loop thread only (traps elsewhere); does not block, does not allocate once warm.
     ///
     /// Scheduling the same object again before it ran has no effect. After shutdown it runs with the last jobs.
     public func scheduleEndOfTurn(_ work: any EndOfTurnWork) {

@@ -62,7 +62,9 @@ struct TurnTests {
         await reactor.shutdown()
     }
 
-    @Test("End-of-turn work runs after the callbacks, before jobs, and again after jobs that schedule it")
+    @Test(
+        "End-of-turn work runs after the callbacks and the jobs they made ready, and again after jobs that schedule it"
+    )
     func endOfTurn() async throws {
         let reactor = try Reactor.hosted()
         let log = Log<String>()
@@ -84,7 +86,7 @@ struct TurnTests {
         try reactor.addDescriptor(pipe.readEnd, name: "pipe", interest: .readable, handler: handler)
         pipe.write()
         try reactor.turn()
-        #expect(log.all == ["callback", "after callbacks", "job", "after jobs"])
+        #expect(log.all == ["callback", "job", "after callbacks", "after jobs"])
         await reactor.shutdown()
     }
 

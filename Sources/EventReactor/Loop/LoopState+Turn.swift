@@ -35,10 +35,17 @@ extension LoopState {
         }
     }
 
+    private static let jobsBeforeEndOfTurn = 16
+
     /// What follows the callbacks: timers, end-of-turn work, jobs, and the end-of-turn work that jobs scheduled.
     private func finishTurn() {
         if timersAreDue { fireTimers() }
-        if !endOfTurnWork.value.isEmpty { runEndOfTurnWork() }
+        if !endOfTurnWork.value.isEmpty {
+            // End-of-turn work wakes the threads that wait for pages, which may take the core from us at once: a few
+            // jobs that are ready, say an answer on a socket, go first.
+            if !ring.value.isEmpty { runJobs(atMost: min(Self.jobsBeforeEndOfTurn, jobsPerTurn)) }
+            runEndOfTurnWork()
+        }
         takeArrivals()
         if !ring.value.isEmpty {
             runJobs(atMost: jobsPerTurn)

@@ -9,8 +9,7 @@ extension PagerCore: ReadinessHandler {
         isReading = true
         admitArrivals(kernel)
         isReading = false
-        flushWakes()
-        if scheduler.hasPending { commit() }
+        if !wakes.isEmpty || scheduler.hasPending { scheduleCommit() }
         if lifecycle == .draining { closeIfDrained() }
     }
 

@@ -11,7 +11,7 @@ extension PagerCore: EndOfTurnWork {
 
     /// Carries out what is pending: copies first, in ascending order, then the wakes.
     func commit() {
-        guard scheduler.hasPending else { return }
+        guard scheduler.hasPending else { return flushWakes() }
         let pages = scheduler.beginCommit()
         let wakesAtOnce = configuration.wakePolicy.wakesAtOnce(pages: pages)
         statistics.commits += 1

@@ -77,7 +77,8 @@ final class PagerCore {
         batch = EventReader(capacity: configuration.messagesPerRead)
         arrivals.reserveCapacity(configuration.messagesPerRead)
         source = try reactor.addDescriptor(
-            kernel.fileDescriptor, name: configuration.name, interest: .readable, trigger: .edge, handler: self)
+            kernel.fileDescriptor, name: configuration.name, interest: .readable, trigger: .edge,
+            handler: self)
     }
 
     var arrivals: [Fault] {

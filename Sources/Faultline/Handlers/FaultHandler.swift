@@ -24,18 +24,22 @@ public protocol FaultHandler: Sendable {
     /// Resolves the pages of `request`.
     ///
     /// Starts on the reactor's thread, at once, and comes back to it after each suspension; other faults, sockets and
-    /// timers are served while it is suspended. Work that blocks or computes for long belongs on other threads, for
+    /// timers are served while it is suspended, so it may be called for many requests at a time. Work that blocks or computes for long belongs on other threads, for
     /// example those of a `WorkerPool`. The task is cancelled when the region is unmapped or the pager's deadline for
     /// shutdown passes; an answer that comes later is ignored.
     ///
+    /// - Parameter request: the pages that threads wait for.
     /// - Returns: how the whole of `request.range` is to be filled; what was supplied early through
     ///   ``FaultRequest/supply(_:)`` excepted.
     /// - Throws: any error: the region's ``FailurePolicy`` decides what becomes of the threads that wait.
     func resolve(_ request: FaultRequest) async throws -> Resolution
 
     /// Resolves the pages of `request` without suspending, or returns nil for 'not now': then
-    /// ``resolve(_:)`` is called. Runs on the reactor's thread; nothing is allocated for the call. The default
-    /// returns nil.
+    /// ``resolve(_:)`` is called. Runs on the reactor's thread and must not block: nothing else is served meanwhile.
+    /// Nothing is allocated for the call. The default returns nil.
+    ///
+    /// - Parameter request: the pages that threads wait for.
+    /// - Throws: any error, which counts as a failure: ``resolve(_:)`` is not called then.
     func resolveNow(_ request: FaultRequest) throws -> Resolution?
 }
 

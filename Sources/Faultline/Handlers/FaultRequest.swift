@@ -1,6 +1,8 @@
 public import Userfault
 
-/// A run of adjacent pages of one region that threads wait for, or are about to be filled with those.
+/// A run of adjacent pages of one region that threads wait for.
+///
+/// Its properties may be read on any thread; that neither blocks nor allocates.
 public struct FaultRequest: Sendable {
     /// The addresses of the pages, page-aligned.
     public let range: AddressRange
@@ -8,7 +10,7 @@ public struct FaultRequest: Sendable {
     public let region: AddressRange
     /// The size of the region's pages in bytes.
     public let pageSize: Int
-    /// How often the handler has failed on these pages already.
+    /// How often the handler has failed on these pages already: 0 at the first call.
     public let attempt: Int
 
     let cause: FaultCause
@@ -16,11 +18,12 @@ public struct FaultRequest: Sendable {
     /// Set when the request has a task.
     var ticket: RequestTicket?
 
-    /// Why the threads wait.
+    /// Why the threads wait; always `missing` as long as regions serve missing pages only.
     public var kind: Fault.Kind { cause.kind }
     /// Whether one of them wants to write.
     public var isWrite: Bool { cause.isWrite }
-    /// The kernel's thread id of the first thread that waits, when the pager asked for it.
+    /// The kernel's id of one of the threads that wait, as gettid(2) gives it; nil unless
+    /// ``Pager/Configuration/reportsThreadIDs`` is set.
     public var threadID: UInt32? { cause.threadID }
     /// Where the pages begin, in bytes from the start of the region.
     public var offset: Int { Int(range.start - region.start) }
@@ -37,8 +40,9 @@ public struct FaultRequest: Sendable {
         try pool.take(byteCount)
     }
 
-    /// A buffer for a part of the request: `byteCount` bytes, a whole number of pages.
+    /// A buffer for a part of the request. Otherwise as ``makeBuffer()``.
     ///
+    /// - Parameter byteCount: the length in bytes, a whole number of pages.
     /// - Throws: ``SystemFailure`` when there is no memory.
     /// - Precondition: `byteCount` is a multiple of ``pageSize`` between one page and ``byteCount``.
     public func makeBuffer(byteCount: Int) throws(SystemFailure) -> PageBuffer {
@@ -47,7 +51,8 @@ public struct FaultRequest: Sendable {
     }
 
     /// Hands in a part of the answer before the rest is known; its threads are let go at the end of the turn. Call it
-    /// from ``FaultHandler/resolve(_:)``, from any thread; it returns when the part is taken.
+    /// from ``FaultHandler/resolve(_:)``, on any thread; it suspends the task, elsewhere than on the reactor's thread, until
+    /// the part is taken.
     ///
     /// - Parameter part: a resolution with a range of its own (``Resolution/covering(_:)``).
     /// - Throws: ``PagerError`` when the part does not fit the request, the request is over, or it is answered by the

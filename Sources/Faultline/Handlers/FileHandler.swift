@@ -50,7 +50,10 @@ public struct FileHandler: FaultHandler {
         }
     }
 
-    /// The mapped bytes; 'not now' when the file is to be read.
+    /// The mapped bytes; 'not now' when the file is to be read. The reactor's thread; allocates a buffer at the end of
+    /// the file at most.
+    ///
+    /// - Throws: ``SystemFailure`` when there is no memory for that buffer.
     public func resolveNow(_ request: FaultRequest) throws -> Resolution? {
         switch source {
         case .memory(let memory): try memory.resolveNow(request)
@@ -58,7 +61,9 @@ public struct FileHandler: FaultHandler {
         }
     }
 
-    /// Reads the pages on a thread of the pool.
+    /// Reads the pages on a thread of the pool (pread(2)), and suspends until that is done.
+    ///
+    /// - Throws: ``SystemFailure`` when the file cannot be read, or there is no memory for a buffer.
     public func resolve(_ request: FaultRequest) async throws -> Resolution {
         switch source {
         case .memory(let memory):

@@ -4,11 +4,14 @@
 public struct MemoryHandler: FaultHandler {
     /// The bytes.
     public let source: PageSource
-    /// Where in the bytes the region begins.
+    /// Where in the bytes the region begins, in bytes.
     public let baseOffset: Int
 
-    /// A handler for the bytes of `source` from `baseOffset` on.
+    /// A handler for the bytes of `source` from `baseOffset` on. Any thread; neither blocks nor allocates.
     ///
+    /// - Parameters:
+    ///   - source: the bytes, which must not lie in a registered range of the same reactor.
+    ///   - baseOffset: where in them the region begins, in bytes; need not be a multiple of the page size.
     /// - Precondition: `baseOffset` is not negative.
     public init(_ source: PageSource, startingAt baseOffset: Int = 0) {
         precondition(baseOffset >= 0)
@@ -16,7 +19,10 @@ public struct MemoryHandler: FaultHandler {
         self.baseOffset = baseOffset
     }
 
-    /// The bytes where they lie; for a request that reaches past their end, a copy filled up with zeroes.
+    /// The bytes where they lie; for a request that reaches past their end, a copy filled up with zeroes. The
+    /// reactor's thread; does not block.
+    ///
+    /// - Throws: ``SystemFailure`` when there is no memory for that copy.
     public func resolveNow(_ request: FaultRequest) throws -> Resolution? {
         let offset = baseOffset + request.offset
         let available = source.byteCount - offset

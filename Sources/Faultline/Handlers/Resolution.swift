@@ -1,6 +1,9 @@
 public import Userfault
 
 /// A handler's answer: how a range of pages is to be filled.
+///
+/// Make one on any thread; that does not block. It takes effect when it is returned or supplied: what the kernel says
+/// then is dealt with by the pager.
 public struct Resolution: Sendable {
     enum Action: Sendable {
         case copy(source: UInt, byteCount: Int)
@@ -54,13 +57,19 @@ public struct Resolution: Sendable {
     public static let zero = Resolution(.zero)
 
     /// The pages cannot be supplied: whoever touches them gets SIGBUS, a system call `EFAULT` (`UFFDIO_POISON`).
+    /// Nobody is told: it is an answer, not a failure. On kernels before 6.6 it counts as one, and the region's
+    /// ``FailurePolicy`` applies.
     public static let poison = Resolution(.poison)
 
     /// Ask again after `delay`; the threads go on waiting. Unlike an error this does not count against the limit of
     /// the region's ``FailurePolicy``.
+    ///
+    /// - Parameter delay: the pause, precise to some tens of microseconds.
     public static func retry(after delay: Duration) -> Resolution { Resolution(.retry(after: delay)) }
 
-    /// The same answer for `range` alone, a page-aligned part of the request.
+    /// The same answer for `range` alone, a page-aligned part of the request: what ``FaultRequest/supply(_:)`` takes.
+    ///
+    /// - Parameter range: addresses within ``FaultRequest/range``. The bytes to copy begin with those of its first page.
     public func covering(_ range: AddressRange) -> Resolution {
         var part = self
         part.range = range

@@ -1,4 +1,6 @@
-/// Pages that read as zero, like ordinary fresh memory.
+/// Pages that read as zero, like ordinary fresh memory (`UFFDIO_ZEROPAGE`).
+///
+/// Answers at once; neither blocks nor allocates.
 public struct ZeroFillHandler: FaultHandler {
     /// A handler that fills with zeroes.
     public init() {}

@@ -34,7 +34,7 @@ public struct PageBuffer: ~Copyable, Sendable {
     }
 
     /// Lets `body` write anywhere in the buffer, which is zero where nothing has been written before. Any thread;
-    /// neither blocks nor allocates.
+    /// neither blocks nor allocates. To fill the whole buffer, ``fill(_:)`` is cheaper: a used buffer is not cleared first.
     public mutating func withMutableBytes<R, E: Error>(
         _ body: (inout MutableRawSpan) throws(E) -> R
     ) throws(E) -> R {

@@ -15,7 +15,7 @@ public final class PageSource: Sendable {
         self.byteCount = byteCount
     }
 
-    /// A copy of `bytes`. Any thread; allocates as many bytes.
+    /// A copy of `bytes`. Any thread; maps as many bytes (mmap(2)).
     ///
     /// - Throws: ``SystemFailure`` when there is no memory for it.
     public convenience init(copying bytes: [UInt8]) throws(SystemFailure) {
@@ -24,8 +24,12 @@ public final class PageSource: Sendable {
         }
     }
 
-    /// Memory of `byteCount` bytes that `fill` appends to; what it leaves is zero. Any thread; allocates as many bytes.
+    /// Memory of `byteCount` bytes that `fill` appends to; what it leaves is zero. Any thread; maps as many bytes
+    /// (mmap(2)).
     ///
+    /// - Parameters:
+    ///   - byteCount: the length in bytes.
+    ///   - fill: called once, here and now.
     /// - Throws: ``SystemFailure`` when there is no memory for it.
     public convenience init(byteCount: Int, fill: (inout OutputRawSpan) -> Void) throws(SystemFailure) {
         let mapping = try Mapping.anonymous(byteCount: Self.roundUp(byteCount))
@@ -39,6 +43,7 @@ public final class PageSource: Sendable {
     ///
     /// An empty file is a source without bytes.
     ///
+    /// - Parameter path: the file; its descriptor is closed at once.
     /// - Throws: ``SystemFailure`` when the file cannot be opened or mapped, or is no regular file.
     public convenience init(mappingFileAt path: String) throws(SystemFailure) {
         let file = try OpenFile(readingAt: path)

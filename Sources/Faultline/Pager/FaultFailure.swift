@@ -1,6 +1,6 @@
 public import Userfault
 
-/// A failure to supply pages, as told to the owner of the pager.
+/// A failure to supply pages, as told to the owner of the pager through ``Pager/Configuration/onFailure``.
 public struct FaultFailure: Sendable {
     /// What was done about it.
     public enum Action: Hashable, Sendable {
@@ -14,9 +14,9 @@ public struct FaultFailure: Sendable {
         case dropped
     }
 
-    /// The region's name.
+    /// The region's name, or the pager's for a failure that concerns no region.
     public let region: String
-    /// The pages concerned.
+    /// The pages concerned; empty when it is none in particular.
     public let range: AddressRange
     /// What the handler threw, or what the pager or the kernel refused (``PagerError``).
     public let error: any Error

@@ -3,11 +3,12 @@ extension Pager {
     public struct Configuration: Sendable {
         /// A name for messages and reports.
         public var name: String
-        /// When waiting threads are let go.
+        /// When waiting threads are let go; ``WakePolicy/adaptive`` by default.
         public var wakePolicy: WakePolicy
-        /// How many messages one `read` takes at most.
+        /// How many messages one read(2) takes at most; 64 by default, at least 1. Each takes 32 bytes of a buffer that is
+        /// made once.
         public var messagesPerRead: Int
-        /// How many times a turn reads before sockets and timers get theirs.
+        /// How many times a turn reads before sockets and timers get theirs; 4 by default, at least 1.
         public var readsPerTurn: Int
         /// Whether requests tell the thread that waits (`UFFD_FEATURE_THREAD_ID`).
         public var reportsThreadIDs: Bool
@@ -16,7 +17,7 @@ extension Pager {
         /// registered page to.
         public var onFailure: (@Sendable (FaultFailure) -> Void)?
 
-        /// A configuration with defaults.
+        /// A configuration with defaults. The parameters are the properties of the same names.
         public init(
             name: String = "pager", wakePolicy: WakePolicy = .adaptive, messagesPerRead: Int = 64,
             readsPerTurn: Int = 4, reportsThreadIDs: Bool = false,

@@ -18,7 +18,11 @@ public final class Pager: Sendable {
 
     /// Opens a userfaultfd and puts it on `reactor`: by the device node, the system call, or, as the last resort, for
     /// faults in user mode only (see ``access``; system calls that touch missing pages then fail with `EFAULT`).
+    /// Any thread; goes to the reactor's thread and back (userfaultfd(2), `UFFDIO_API`).
     ///
+    /// - Parameters:
+    ///   - reactor: where faults are read and handlers run. It may serve sockets, timers and other pagers too.
+    ///   - configuration: names, budgets, and who is told of failures.
     /// - Throws: ``PagerError``; when permission is refused, its text says what to do.
     public convenience init(
         on reactor: Reactor, configuration: Configuration = Configuration()
@@ -36,8 +40,13 @@ public final class Pager: Sendable {
             on: reactor, kernel: KernelDescriptor(descriptor), access: access, configuration: configuration)
     }
 
-    /// A pager on a descriptor of the caller's making, which it closes in the end.
+    /// A pager on a descriptor of the caller's making, which it closes in the end. Any thread; goes to the reactor's
+    /// thread and back.
     ///
+    /// - Parameters:
+    ///   - reactor: where faults are read and handlers run.
+    ///   - descriptor: enabled, and of this process.
+    ///   - configuration: as above; `reportsThreadIDs` has no effect, the descriptor's features count.
     /// - Throws: ``PagerError`` when the reactor has been shut down.
     public convenience init(
         on reactor: Reactor, descriptor: consuming Userfaultfd, configuration: Configuration = Configuration()
@@ -72,7 +81,9 @@ public final class Pager: Sendable {
         reactor.execute { core.value.close() }
     }
 
-    /// Maps fresh private memory of `byteCount` bytes, rounded up to pages, whose contents come from `handler`.
+    /// Maps fresh private memory of `byteCount` bytes, rounded up to pages, whose contents come from `handler`. Any
+    /// thread; goes to the reactor's thread and back (mmap(2), `UFFDIO_REGISTER`). Memory is used by pages that were
+    /// supplied, and by a few bits for each page.
     ///
     /// - Parameters:
     ///   - byteCount: the length in bytes.
@@ -90,8 +101,13 @@ public final class Pager: Sendable {
     }
 
     /// Takes memory of the caller's into service: private anonymous, page-aligned, not overlapping any other region of
-    /// this reactor. Pages that are there already stay as they are.
+    /// this reactor. Pages that are there already stay as they are. Any thread; goes to the reactor's thread and back
+    /// (`UFFDIO_REGISTER`).
     ///
+    /// - Parameters:
+    ///   - range: its addresses.
+    ///   - handler: supplies the missing pages.
+    ///   - options: name, failure policy and limits.
     /// - Warning: The memory must stay mapped until the region is unmapped or the pager has shut down. What was never
     ///   supplied by then is poisoned, where the kernel can (6.6).
     /// - Throws: ``PagerError``: misaligned, overlapping, or refused by the kernel.
@@ -107,22 +123,25 @@ public final class Pager: Sendable {
 
     /// Takes a region out of service: its handlers' tasks are cancelled, pages that were never supplied raise SIGBUS
     /// from now on, threads that wait are let go (to find just that). The memory stays mapped as long as the
-    /// ``Region`` lives.
+    /// ``Region`` lives. Any thread; goes to the reactor's thread and back (`UFFDIO_POISON`, `UFFDIO_UNREGISTER`,
+    /// `UFFDIO_WAKE`).
     ///
+    /// - Parameter region: one of this pager's.
     /// - Throws: ``PagerError`` when the region is not one of this pager, or was unmapped before.
     public func unmap(_ region: Region) async throws(PagerError) {
         let range = region.range
         try await onCore { core, _ throws(PagerError) in try core.remove(range) }
     }
 
-    /// What has been counted so far.
+    /// What has been counted so far. Any thread; goes to the reactor's thread and back.
     public var statistics: PagerStatistics {
         get async {
             await reactor.run { [core] in core.value.snapshot() }
         }
     }
 
-    /// Whether faults are being read: neither a shutdown nor a failure has begun to end the pager.
+    /// Whether faults are being read: neither a shutdown nor a failure has begun to end the pager. Any thread; goes to
+    /// the reactor's thread and back.
     public var isServing: Bool {
         get async {
             await reactor.run { [core] in core.value.lifecycle == .serving }
@@ -131,7 +150,10 @@ public final class Pager: Sendable {
 
     /// Stops reading faults, waits for what is in flight, but no longer than `deadline`, and closes: handlers that are
     /// still at work are cancelled, pages that were never supplied raise SIGBUS from then on rather than read as zero,
-    /// every thread is let go. Returns when that is done; at once if it was done before.
+    /// every thread is let go. Returns when that is done; at once if it was done before. Any task, several at a time,
+    /// handlers included.
+    ///
+    /// - Parameter deadline: how long to wait for what is in flight, from now on. The first call's counts.
     public func shutdown(within deadline: Duration = .seconds(5)) async {
         await withCheckedContinuation { continuation in
             reactor.execute { [core] in
@@ -141,7 +163,7 @@ public final class Pager: Sendable {
         }
     }
 
-    /// Waits until the pager has shut down.
+    /// Waits until the pager has shut down. Any task, several at a time; does not begin a shutdown itself.
     ///
     /// - Throws: ``PagerError`` when it stopped by itself: because of a failure whose policy is to stop, or an error of
     ///   its descriptor.

@@ -1,8 +1,9 @@
-/// Counts since the pager was made. All of them only grow, but ``inFlightPages`` and ``presentPages``.
+/// Counts since the pager was made, from ``Pager/statistics``. All of them only grow, but ``inFlightPages`` and
+/// ``presentPages``. A value is a copy: it does not change any more.
 public struct PagerStatistics: Hashable, Sendable {
-    /// Messages read from the kernel.
+    /// Messages read from the kernel. A thread that is hit by a signal while it waits sends another one.
     public internal(set) var messages = 0
-    /// Calls of `read`, those that found nothing included.
+    /// Calls of read(2), those that found nothing included.
     public internal(set) var reads = 0
     /// Calls of the handlers, retries included.
     public internal(set) var requests = 0
@@ -22,15 +23,15 @@ public struct PagerStatistics: Hashable, Sendable {
     public internal(set) var poisons = 0
     /// `UFFDIO_WAKE` calls.
     public internal(set) var wakes = 0
-    /// Bytes installed.
+    /// Bytes installed: copied, zeroed or poisoned.
     public internal(set) var bytes = 0
     /// Pages poisoned because they could not be supplied.
     public internal(set) var poisonedPages = 0
-    /// `EEXIST` answers.
+    /// `EEXIST` answers: a page was there already, and its threads were woken.
     public internal(set) var exists = 0
-    /// `EAGAIN` answers without progress.
+    /// `EAGAIN` answers without progress: tried again later, by a timer.
     public internal(set) var again = 0
-    /// Answers that did only a part.
+    /// Answers that did only a part: resumed at the first byte not done.
     public internal(set) var partials = 0
     /// Failures of handlers, and of commits that were refused.
     public internal(set) var failures = 0

@@ -10,7 +10,7 @@ public struct FailurePolicy: Hashable, Sendable {
         case stop
     }
 
-    /// How often the handler is asked again before the fallback.
+    /// How often the handler is asked again before the fallback; not negative.
     public var retryLimit: Int
     /// The pause before the first retry; each further one is twice as long, up to ``maximumDelay``.
     public var initialDelay: Duration
@@ -24,7 +24,14 @@ public struct FailurePolicy: Hashable, Sendable {
     /// Stop the pager at the first failure.
     public static let stop = FailurePolicy(retryLimit: 0, fallback: .stop)
 
-    /// Ask the handler up to `limit` times more, with growing pauses, then fall back.
+    /// Ask the handler up to `limit` times more, with growing pauses, then fall back. The threads wait meanwhile, and
+    /// other pages are served.
+    ///
+    /// - Parameters:
+    ///   - limit: how often to ask again.
+    ///   - initialDelay: the first pause.
+    ///   - maximumDelay: the longest pause: they double up to it.
+    ///   - fallback: what happens after the last failure.
     public static func retry(
         limit: Int, initialDelay: Duration = .milliseconds(1), maximumDelay: Duration = .seconds(1),
         then fallback: Fallback = .poison

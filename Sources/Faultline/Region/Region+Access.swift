@@ -2,8 +2,12 @@ internal import EventReactor
 
 extension Region {
     /// Reads a value at a byte offset, which need not be aligned. Waits in the kernel until the page is there, if it is
-    /// not: the thread, and with it any task on it, stands still meanwhile. Not on the reactor's thread.
+    /// not: the thread, and with it any task on it, stands still meanwhile. Any thread but the reactor's; allocates
+    /// nothing. If the page cannot be supplied, the thread gets SIGBUS.
     ///
+    /// - Parameters:
+    ///   - offset: bytes from the start of the region.
+    ///   - type: what to read.
     /// - Precondition: the value lies within the region; the caller is not on the reactor's thread (it would wait for
     ///   itself).
     public func load<T: BitwiseCopyable>(fromByteOffset offset: Int, as type: T.Type) -> T {
@@ -11,24 +15,33 @@ extension Region {
         return mapping.load(offset, as: type)
     }
 
-    /// Writes a value at a byte offset, which need not be aligned. Waits like ``load(fromByteOffset:as:)``.
+    /// Writes a value at a byte offset, which need not be aligned. Waits like ``load(fromByteOffset:as:)``: a page is
+    /// supplied before it is written, even if all of it is.
     ///
+    /// - Parameters:
+    ///   - value: what to write.
+    ///   - offset: bytes from the start of the region.
     /// - Precondition: as for ``load(fromByteOffset:as:)``.
     public func store<T: BitwiseCopyable>(_ value: T, toByteOffset offset: Int) {
         preconditionOffLoop()
         mapping.store(value, offset)
     }
 
-    /// Copies bytes out of the region. Waits like ``load(fromByteOffset:as:)``; allocates the array.
+    /// Copies bytes out of the region. Waits like ``load(fromByteOffset:as:)``, for one page after the other; allocates
+    /// the array.
     ///
+    /// - Parameter offsets: bytes from the start of the region.
     /// - Precondition: as for ``load(fromByteOffset:as:)``.
     public func readBytes(_ offsets: Range<Int>) -> [UInt8] {
         preconditionOffLoop()
         return mapping.copyBytes(offsets)
     }
 
-    /// Copies bytes into the region. Waits like ``load(fromByteOffset:as:)``.
+    /// Copies bytes into the region. Waits like ``load(fromByteOffset:as:)``, for one page after the other.
     ///
+    /// - Parameters:
+    ///   - bytes: what to write.
+    ///   - offset: bytes from the start of the region.
     /// - Precondition: as for ``load(fromByteOffset:as:)``.
     public func writeBytes(_ bytes: [UInt8], at offset: Int) {
         preconditionOffLoop()

@@ -5,6 +5,8 @@ public import Userfault
 /// Made by ``Pager/map(byteCount:handler:options:)``. The memory stays mapped as long as this object lives, and as
 /// long as the pager serves it. After the pager has shut down, pages that were supplied stay readable and writable;
 /// touching one that was not raises SIGBUS.
+///
+/// Its properties may be read on any thread; that neither blocks nor touches the memory.
 public final class Region: Sendable {
     /// The addresses of the region.
     public let range: AddressRange

@@ -25,6 +25,9 @@ public enum MemoryProbe {
     /// The byte at an address, read directly.
     public static func byte(at address: UInt) -> UInt8 { ThreadCalls.byte(at: address) }
 
+    /// Lets a bus error end the process, as it does without a sanitizer, which would catch it. For exit tests.
+    public static func dieOfBusErrors() { ThreadCalls.restoreSignal(7) }
+
     /// Installs a handler for a signal that does nothing, so that it interrupts and does not end the process.
     public static func handleQuietly(signal: Int32) { ThreadCalls.ignoreSignal(signal) }
 }

@@ -4,12 +4,19 @@ import Testing
 
 @Suite("Timers", .timeLimit(.minutes(1)))
 struct TimerTests {
+    // A sanitizer makes everything some ten times slower.
+    #if SANITIZED
+        let latenessBound = Duration.milliseconds(2)
+    #else
+        let latenessBound = Duration.microseconds(100)
+    #endif
+
     @Test("One-millisecond timers are at most 100 microseconds late at the median")
     func lateness() async throws {
         let reactor = try Reactor.start()
         // Other tests share the machine: the best of a few rounds shows what the timers can do.
         var best = Duration.seconds(1)
-        for _ in 0..<5 where best > .microseconds(100) {
+        for _ in 0..<5 where best > latenessBound {
             let median = try await Task(executorPreference: reactor) {
                 let clock = reactor.clock
                 var lateness: [Duration] = []
@@ -22,7 +29,7 @@ struct TimerTests {
             }.value
             best = min(best, median)
         }
-        #expect(best <= .microseconds(100))
+        #expect(best <= latenessBound)
         #expect(best >= .zero, "no timer fires early")
         await reactor.shutdown()
     }

@@ -30,6 +30,7 @@ struct FailurePolicyTests {
 
     @Test func `a thread that touches a poisoned page itself gets SIGBUS`() async throws {
         await #expect(processExitsWith: .signal(7)) {
+            MemoryProbe.dieOfBusErrors()
             let reactor = try Reactor.start()
             let pager = try await Pager(on: reactor)
             let region = try await pager.map(byteCount: 4096, handler: FailingHandler(synchronous: false))

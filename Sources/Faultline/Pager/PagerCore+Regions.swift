@@ -65,6 +65,7 @@ extension PagerCore {
             throw PagerError(.kernel, "\(error)", range: region.range)
         }
         _ = regions.insert(region, for: region.range)
+        region.activity = reactor.registerActivity("handler of \(region.options.name)")
         return region
     }
 
@@ -102,5 +103,6 @@ extension PagerCore {
             do { try kernel.unregister(region.range) } catch { report(PagerError(error)) }
         }
         registered.index.remove(region.range)
+        reactor.unregisterActivity(region.activity)
     }
 }

@@ -9,7 +9,7 @@ extension PagerCore {
             range: region.range(of: pages), region: region.range, pageSize: region.pageSize, attempt: 0,
             cause: cause, pool: region.pool)
         do {
-            if let resolution = try region.handler.resolveNow(request) {
+            if let resolution = try callNow(request, of: region) {
                 statistics.synchronousAnswers += 1
                 if installAtOnce(
                     resolution, range: request.range, pages: pages, of: region, kernel: kernel, isBegun: false
@@ -35,7 +35,7 @@ extension PagerCore {
             attempt: failures,
             cause: cause, pool: region.pool)
         do {
-            if let resolution = try region.handler.resolveNow(request) {
+            if let resolution = try callNow(request, of: region) {
                 statistics.synchronousAnswers += 1
                 return answer(
                     resolution, pages: pages, of: region, supplied: [], cause: cause, failures: failures)
@@ -93,7 +93,12 @@ extension PagerCore {
         open.add(ticket)
         // A handler that does not suspend has answered when this returns.
         let runner = idleRunners.popLast() ?? HandlerRunner(reactor, link)
-        runner.run(ticket, on: reactor)
+        reactor.asActivity(region.activity) { runner.run(ticket, on: reactor) }
+    }
+
+    @inline(__always)
+    private func callNow(_ request: FaultRequest, of region: RegionState) throws -> Resolution? {
+        try reactor.asActivity(region.activity) { try region.handler.resolveNow(request) }
     }
 
     /// The task of a request has an answer.

@@ -1,3 +1,4 @@
+import EventReactor
 import Userfault
 
 /// What the pager knows of one region. Touched on the loop's thread only.
@@ -12,6 +13,8 @@ final class RegionState {
     let ownsMemory: Bool
     let pool: PageBufferPool
     private let confinedTable: Confined<FaultTable>
+    /// What the stall detector calls the region's handler, if there is one.
+    var activity: ActivityID?
     /// Set when the region is on its way out: late answers and faults on it are dropped.
     var isClosed = false
 

@@ -111,6 +111,8 @@ enum ThreadCalls {
         return unsafe pointer.pointee
     }
 
+    static func restoreSignal(_ number: CInt) { _ = unsafe Glibc.signal(number, SIG_DFL) }
+
     static func ignoreSignal(_ number: CInt) {
         var action = sigaction()
         unsafe action.__sigaction_handler.sa_handler = { _ in }

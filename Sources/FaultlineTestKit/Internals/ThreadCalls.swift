@@ -111,7 +111,7 @@ enum ThreadCalls {
         return unsafe pointer.pointee
     }
 
-    static func restoreSignal(_ number: CInt) { _ = unsafe Glibc.signal(number, SIG_DFL) }
+    static func restoreSignal(_ number: CInt) { _ = Glibc.signal(number, SIG_DFL) }
 
     static func ignoreSignal(_ number: CInt) {
         var action = sigaction()

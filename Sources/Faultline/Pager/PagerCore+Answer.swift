@@ -1,0 +1,150 @@
+import EventReactor
+import Userfault
+
+// The full road of an answer, with parts, refusals and requests to come back later.
+extension PagerCore {
+    /// Takes a part of an answer before its task has ended.
+    func supply(_ resolution: Resolution, to ticket: RequestTicket) throws(PagerError) {
+        guard ticket.position != nil else {
+            throw PagerError(.requestIsOver, "a part of an answer came after its request was over")
+        }
+        let region = ticket.region
+        let range = try check(resolution, pages: ticket.pages, of: region)
+        let pages = region.pages(of: range)
+        guard !ticket.supplied.contains(where: { $0.overlaps(pages) }) else {
+            throw PagerError(.badResolution, "these pages have been supplied already", range: range)
+        }
+        if case .retry = resolution.action {
+            throw PagerError(.badResolution, "a part of an answer cannot be a retry", range: range)
+        }
+        ticket.supplied.append(pages)
+        hold(resolution.owner)
+        enqueue(resolution, covering: range, part: range, region: region, failures: ticket.failures)
+        letGo(resolution.owner, of: region)
+    }
+
+    @inline(never)
+    func answer(
+        _ resolution: Resolution, pages: Range<Int>, of region: RegionState, supplied: [Range<Int>],
+        cause: FaultCause, failures: Int
+    ) {
+        if case .retry(let delay) = resolution.action {
+            pages.forEachPart(outside: supplied) { part in
+                askAgain(part, of: region, cause: cause, failures: failures, after: delay)
+            }
+            return
+        }
+        do {
+            let range = try check(resolution, pages: pages, of: region)
+            let filled = region.pages(of: range)
+            hold(resolution.owner)
+            filled.forEachPart(outside: supplied) { part in
+                enqueue(
+                    resolution, covering: range, part: region.range(of: part), region: region,
+                    failures: failures)
+            }
+            letGo(resolution.owner, of: region)
+            guard filled != pages else { return }
+            pages.forEachPart(outside: supplied + [filled]) { part in
+                let error = PagerError(
+                    .badResolution, "the last resolution left pages of its request open",
+                    range: region.range(of: part))
+                fail(part, of: region, error: error, cause: cause, failures: failures + 1)
+            }
+        } catch {
+            pages.forEachPart(outside: supplied) { part in
+                fail(part, of: region, error: error, cause: cause, failures: failures + 1)
+            }
+        }
+    }
+
+    /// The range that a resolution fills, when it is one that the request allows.
+    private func check(
+        _ resolution: Resolution, pages: Range<Int>, of region: RegionState
+    ) throws(PagerError) -> AddressRange {
+        let whole = region.range(of: pages)
+        let range = resolution.range ?? whole
+        let page = UInt(region.pageSize - 1)
+        guard range.byteCount > 0, (range.start | UInt(range.byteCount)) & page == 0, whole.contains(range)
+        else {
+            throw PagerError(.badResolution, "a resolution must be pages of its request", range: range)
+        }
+        guard case .copy(let source, let byteCount) = resolution.action else { return range }
+        guard byteCount >= range.byteCount else {
+            throw PagerError(
+                .badResolution, "a resolution of \(byteCount) bytes is too short for \(range.byteCount)",
+                range: range)
+        }
+        if let overlap = registered.index.firstOverlap(
+            AddressRange(start: source, byteCount: range.byteCount))
+        {
+            throw PagerError(
+                .sourceIsRegistered,
+                "the bytes to copy lie in a range registered on the same reactor; copy them from elsewhere",
+                range: overlap)
+        }
+        return range
+    }
+
+    /// Hands `part` of a resolution that fills `whole` to the scheduler.
+    private func enqueue(
+        _ resolution: Resolution, covering whole: AddressRange, part: AddressRange, region: RegionState,
+        failures: Int
+    ) {
+        let action: Scheduler<Tag>.Action
+        switch resolution.action {
+        case .copy(let source, _): action = .copy(source: source + (part.start - whole.start))
+        case .zero: action = .zero
+        case .poison: action = .poison
+        case .retry: return
+        }
+        guard isReading else {
+            queue(action, part, of: region, owner: resolution.owner, failures: failures)
+            return scheduleCommit()
+        }
+        let outcome = perform(action, part, wake: wakesAtOnce)
+        guard case .whole = outcome else {
+            return goOn(after: outcome, action, part, of: region, owner: resolution.owner, failures: failures)
+        }
+        install(part, of: region, action: action)
+        statistics.bytes += part.byteCount
+        if !wakesAtOnce { wakeLater(part) }
+    }
+
+    private func queue(
+        _ action: Scheduler<Tag>.Action, _ range: AddressRange, of region: RegionState,
+        owner: Resolution.Owner,
+        failures: Int
+    ) {
+        hold(owner)
+        scheduler.add(
+            Scheduler.Piece(
+                range: range, action: action, pageSize: region.pageSize,
+                tag: Tag(region: region, owner: owner, failures: failures, giveUp: false)))
+    }
+
+    /// The kernel has not taken a piece whole: from here on it takes the ordinary road.
+    func goOn(
+        after outcome: Outcome, _ action: Scheduler<Tag>.Action, _ range: AddressRange,
+        of region: RegionState,
+        owner: Resolution.Owner, failures: Int
+    ) {
+        commit()
+        queue(action, range, of: region, owner: owner, failures: failures)
+        knownOutcome = outcome
+        commit()
+    }
+}
+
+// Buffers go back to their pool when the last piece that is copied from them has been settled.
+extension PagerCore {
+    func hold(_ owner: Resolution.Owner) {
+        if case .buffer(let storage) = owner { storage.uses += 1 }
+    }
+
+    func letGo(_ owner: Resolution.Owner, of region: RegionState) {
+        guard case .buffer(let storage) = owner else { return }
+        storage.uses -= 1
+        if storage.uses == 0 { region.pool.recycle(storage) }
+    }
+}

@@ -39,7 +39,7 @@ let package = Package(
         .testTarget(
             name: "EventReactorTests", dependencies: ["CLibevent", "EventReactor"], swiftSettings: strict),
         .testTarget(
-            name: "FaultlineTests", dependencies: ["Faultline", "FaultlineTestKit"],
+            name: "FaultlineTests", dependencies: ["CLibevent", "Faultline", "FaultlineTestKit"],
             swiftSettings: strict),
     ]
 )

@@ -1,4 +1,4 @@
-/// A watched descriptor. Loop thread only; made by ``Reactor/addDescriptor(_:name:interest:handler:)``.
+/// A watched descriptor. Loop thread only; made by ``Reactor/addDescriptor(_:name:interest:trigger:handler:)``.
 ///
 /// The descriptor stays yours: cancel the source first, then close it.
 public final class DescriptorSource {

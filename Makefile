@@ -56,7 +56,7 @@ format: ## Format every Swift file in place
 check: ## Check the rules that no compiler checks: where unsafe code may stand, file lengths, …
 	scripts/check.sh
 
-docs: dependencies ## Build the documentation of the three modules into docs/site
+docs: dependencies ## Build the documentation of the four libraries into docs/site
 	scripts/docs.sh
 
 dependencies: ## Install libevent-dev where it is missing and may be installed

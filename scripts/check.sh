@@ -132,11 +132,21 @@ check_mentioned_documents() {
     done < <(grep -nIHE '[A-Za-z0-9_-]+\.md\b' "$@" || true)
 }
 
+# The program in the README is the snippet that is built and run, without its comments.
+check_readme_program() {
+    [ -e Snippets/FirstHandler.swift ] || return 0
+    awk '/^```swift$/ { inside = 1; next }
+         /^```$/ { if (program ~ /import Faultline/) printf "%s", program; inside = 0; program = "" }
+         inside { program = program $0 "\n" }' README.md \
+        | diff -q - <(grep -v '^//' Snippets/FirstHandler.swift | sed '/./,$!d') >/dev/null \
+        || report 'program differs from the snippet' <<<'README.md:1: make it Snippets/FirstHandler.swift'
+}
+
 self_test() {
     local expected output missed=0
     root=$(mktemp -d)  # not local: the trap reads it
     trap 'rm -rf "$root"' EXIT
-    mkdir -p "$root/Sources/Userfault/Internals" "$root/Sources/Faultline/Memory"
+    mkdir -p "$root/Sources/Userfault/Internals" "$root/Sources/Faultline/Memory" "$root/Snippets"
     # What must be let through.
     printf '%s\n' 'import Glibc' 'let a = unsafe pointer.pointee' \
         | tee "$root/Sources/Userfault/Internals/Good.swift" >"$root/Sources/Faultline/Memory/Mapping.swift"
@@ -144,14 +154,17 @@ self_test() {
         'let s = "unsafe try! import Glibc"' 'let t = """' '    unsafe as! X' '    """' '}' \
         '// Proof: all its state is immutable.' '@safe' 'final class C: @unchecked Sendable {}' \
         'enum E { static var x: Int { 1 } }' >"$root/Sources/Faultline/Good.swift"
+    printf '%s\n' '// A program.' '' 'import Faultline' >"$root/Snippets/FirstHandler.swift"
+    printf '%s\n' '```swift' 'let package = 1' '```' '```swift' 'import Faultline' '```' >"$root/README.md"
     output=$(CHECK_ROOT="$root" "$BASH" "$script") || { printf 'self-test: false alarm:\n%s\n' "$output"; return 1; }
     # What must be found.
     printf '%s\n' 'import Glibc' 'let a = unsafe b' 'func f() { fatalError("x") }' 'let c = try! f()' \
         'let d = e as! F' 'public var g = 1' 'enum H { static var i = 2 }' 'class J: @unchecked Sendable {}' \
         '// TO''DO: rest' '// see /wo''rk/x' '// see nowhere''.md' >"$root/Sources/Faultline/Bad.swift"
     printf '// %s\n' $(seq $((MAX_LINES + 1))) >"$root/Sources/Faultline/Long.swift"
+    echo 'let b = 2' >>"$root/Snippets/FirstHandler.swift"
     output=$(CHECK_ROOT="$root" "$BASH" "$script") && { echo "self-test: nothing found"; return 1; }
-    for expected in Bad.swift:{1,2,3,4,5,6,7,8,9,10,11}: Long.swift:$((MAX_LINES + 1)):; do
+    for expected in Bad.swift:{1,2,3,4,5,6,7,8,9,10,11}: Long.swift:$((MAX_LINES + 1)): README.md:1:; do
         grep -qF "$expected" <<<"$output" || { printf 'self-test: missed %s\n' "$expected"; missed=1; }
     done
     [ "$missed" = 0 ] && echo "self-test: every rule finds its violation, and no other"
@@ -159,7 +172,7 @@ self_test() {
 }
 
 if [ "${1:-}" = --self-test ]; then self_test; exit; fi
-violations=$(check_sources; check_texts)
+violations=$(check_sources; check_texts; check_readme_program)
 if [ -n "$violations" ]; then
     printf '%s\n%s violations\n' "$violations" "$(wc -l <<<"$violations")"
     exit 1

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the documentation of the three modules as one static site; a warning or a broken link fails.
+# Builds the documentation of the four libraries as one static site; a warning or a broken link fails.
 # The DocC plugin is in the package's graph only while FAULTLINE_DOCC is set, so users never fetch it.
 # HOSTING_BASE_PATH: the path under which the site will be served, if it is not the root.
 set -euo pipefail

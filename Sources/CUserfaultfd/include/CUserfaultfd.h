@@ -218,9 +218,10 @@ static inline struct cuserfaultfd_status cuserfaultfd_read_status(int fd) {
 
 static inline int64_t cuserfaultfd_page_size(void) { return sysconf(_SC_PAGESIZE); }
 
-// An empty file of no name: every access to a mapping of it raises SIGBUS.
-static inline int cuserfaultfd_empty_file(void) {
-    int fd = (int)syscall(SYS_memfd_create, "userfault-empty", 1u /* MFD_CLOEXEC */);
+// A file of no name, in memory, of ordinary or 2 MiB pages.
+static inline int cuserfaultfd_anonymous_file(int huge_pages) {
+    unsigned flags = 1u /* MFD_CLOEXEC */ | (huge_pages ? 4u /* MFD_HUGETLB */ | 21u << 26 /* 2 MiB */ : 0u);
+    int fd = (int)syscall(SYS_memfd_create, "userfault", (unsigned long)flags);
     return fd < 0 ? -errno : fd;
 }
 

@@ -1,5 +1,5 @@
-// The one file of this module that maps memory and touches it through pointers. Everything here is checked
-// against the bounds of its mapping, so that the rest of the module is free of `unsafe`.
+// This folder is the one place of the module that maps memory and touches it through pointers. Everything here is
+// checked against bounds, so that the rest of the module is free of `unsafe`.
 
 internal import Glibc
 package import Userfault
@@ -36,9 +36,7 @@ package final class Mapping: Sendable {
     {
         let mapping = try map(
             byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
-        if !inheritedByFork, let base = unsafe UnsafeMutableRawPointer(bitPattern: mapping.address) {
-            _ = unsafe madvise(base, byteCount, MADV_DONTFORK)
-        }
+        if !inheritedByFork { mapping.hideFromChildren() }
         return mapping
     }
 
@@ -51,6 +49,31 @@ package final class Mapping: Sendable {
     /// Memory of somebody else, for whose life the caller answers.
     package static func borrowed(_ range: AddressRange) -> Mapping {
         Mapping(address: range.start, byteCount: range.byteCount, ownsMemory: false)
+    }
+
+    /// A file's bytes, to be read and written: shared with everyone who maps it, or private.
+    package static func writableFile(
+        _ file: OpenFile, byteCount: Int, isPrivate: Bool, inheritedByFork: Bool
+    ) throws(SystemFailure) -> Mapping {
+        let mapping = try map(
+            byteCount, PROT_READ | PROT_WRITE, isPrivate ? MAP_PRIVATE : MAP_SHARED, file.descriptor, 0)
+        if !inheritedByFork { mapping.hideFromChildren() }
+        return mapping
+    }
+
+    /// Private anonymous memory in pages of 2 MiB, reserved from the system's pool.
+    package static func huge(byteCount: Int, inheritedByFork: Bool) throws(SystemFailure) -> Mapping {
+        let hugePages = CInt(0x40000 | 21 << 26)  // MAP_HUGETLB | MAP_HUGE_2MB, which Glibc's module does not have
+        let mapping = try map(
+            byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | hugePages, -1, 0)
+        if !inheritedByFork { mapping.hideFromChildren() }
+        return mapping
+    }
+
+    private func hideFromChildren() {
+        if let base = unsafe UnsafeMutableRawPointer(bitPattern: address) {
+            _ = unsafe madvise(base, byteCount, MADV_DONTFORK)
+        }
     }
 
     private static func map(
@@ -136,7 +159,7 @@ package final class Mapping: Sendable {
     /// constant time however long the range is. What stood there is gone.
     package func seal(_ range: AddressRange) throws(SystemFailure) {
         precondition(range.start >= address && range.end <= address + UInt(byteCount))
-        let descriptor = EmptyFile.open()
+        let descriptor = AnonymousFile.open()
         guard descriptor >= 0 else { throw SystemFailure(call: "memfd_create", errno: -descriptor) }
         defer { _ = Glibc.close(descriptor) }
         let base = unsafe mmap(
@@ -167,97 +190,5 @@ package final class Mapping: Sendable {
         // The file was longer when it was opened: what was cut off must not turn into zeroes.
         guard done >= minimum else { throw SystemFailure(call: "pread", errno: EIO) }
         return done
-    }
-}
-
-/// An open file, closed when the last reference goes.
-package final class OpenFile: Sendable {
-    package let descriptor: CInt
-
-    package init(readingAt path: String) throws(SystemFailure) {
-        descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw SystemFailure(call: "open", errno: errno) }
-    }
-
-    deinit { _ = close(descriptor) }
-
-    /// The file's size in bytes now. Directories, devices and the like have none (`EISDIR`, `EINVAL`).
-    package func size() throws(SystemFailure) -> Int {
-        var status = stat()
-        guard unsafe fstat(descriptor, &status) == 0 else { throw SystemFailure(call: "fstat", errno: errno) }
-        let kind = status.st_mode & S_IFMT
-        guard kind == S_IFREG else {
-            throw SystemFailure(call: "fstat", errno: kind == S_IFDIR ? EISDIR : EINVAL)
-        }
-        return Int(status.st_size)
-    }
-}
-
-package enum SystemPause {
-    /// Gives way to other threads for some 50 microseconds.
-    package static func brief() { _ = usleep(50) }
-}
-
-/// Zeroed words that cost no memory until they are written, for the bitmaps of large regions.
-@safe
-package final class WordStorage {
-    private let words: UnsafeMutablePointer<UInt64>
-    package let count: Int
-
-    package init(count: Int) {
-        self.count = max(count, 1)
-        // calloc takes large blocks straight from the kernel, already zero and untouched.
-        guard let base = unsafe calloc(self.count, MemoryLayout<UInt64>.size) else {
-            preconditionFailure("Faultline: no memory for a bitmap of \(count) words")
-        }
-        unsafe words = base.bindMemory(to: UInt64.self, capacity: self.count)
-    }
-
-    deinit { unsafe free(words) }
-
-    package subscript(index: Int) -> UInt64 {
-        get {
-            precondition(index >= 0 && index < count)
-            return unsafe words[index]
-        }
-        set {
-            precondition(index >= 0 && index < count)
-            unsafe words[index] = newValue
-        }
-    }
-}
-
-extension Region {
-    /// The first byte of the region, for C and for data structures of your own.
-    ///
-    /// - Warning: Valid as long as this object lives. Any thread but the reactor's may access the memory; accesses wait
-    ///   in the kernel for pages that are not there.
-    @unsafe
-    public var unsafeBaseAddress: UnsafeMutableRawPointer { unsafe mapping.basePointer }
-}
-
-/// A variable of an object that one thread has to itself, without run-time exclusivity checks: for containers that are
-/// changed in place with every fault, a check costs more than the change.
-///
-/// Safe because only the loop's thread gets here, and no change to one of these calls out to code that could reach it.
-@safe
-struct Confined<Value>: ~Copyable {
-    private let storage: UnsafeMutablePointer<Value>
-
-    init(_ value: Value) {
-        unsafe storage = .allocate(capacity: 1)
-        unsafe storage.initialize(to: value)
-    }
-
-    deinit {
-        unsafe storage.deinitialize(count: 1)
-        unsafe storage.deallocate()
-    }
-
-    var value: Value {
-        @inline(__always)
-        _read { yield unsafe storage.pointee }
-        @inline(__always)
-        nonmutating _modify { yield unsafe &storage.pointee }
     }
 }

@@ -28,7 +28,7 @@ let package = Package(
         .target(
             name: "Faultline", dependencies: ["EventReactor", "Userfault"], swiftSettings: strict),
         .target(
-            name: "FaultlineTestKit", dependencies: ["Faultline", "Userfault"],
+            name: "FaultlineTestKit", dependencies: ["EventReactor", "Faultline", "Userfault"],
             swiftSettings: strict),
 
         // Header-only as well: raw memory, threads and forks for tests.
@@ -39,7 +39,8 @@ let package = Package(
         .testTarget(
             name: "EventReactorTests", dependencies: ["CLibevent", "EventReactor"], swiftSettings: strict),
         .testTarget(
-            name: "FaultlineTests", dependencies: ["CLibevent", "Faultline", "FaultlineTestKit"],
+            name: "FaultlineTests",
+            dependencies: ["CLibevent", "EventReactor", "Faultline", "FaultlineTestKit", "Userfault"],
             swiftSettings: strict),
     ]
 )

@@ -1,4 +1,4 @@
-import Synchronization
+import EventReactor
 
 /// A thread of its own for touching registered memory, so that no test thread is parked.
 ///
@@ -16,7 +16,7 @@ public final class FaultingThread<Value: Sendable>: Sendable {
 
     // A class of its own: the thread must not keep this object alive, nor its end join itself.
     private final class Box: Sendable {
-        let state = Mutex(State())
+        let state = Lock(State())
     }
 
     private let box = Box()

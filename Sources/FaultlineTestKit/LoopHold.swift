@@ -1,9 +1,8 @@
 public import EventReactor
-import Synchronization
 
 /// Keeps a reactor's loop busy until it is released, so that faults pile up unread.
 public final class LoopHold: Sendable {
-    private let isReleased = Mutex(false)
+    private let isReleased = Lock(false)
 
     private init() {}
 

@@ -1,5 +1,5 @@
+import EventReactor
 package import Faultline
-import Synchronization
 package import Userfault
 
 /// A real userfaultfd with a script in front of it: the script may answer an operation itself, to force an
@@ -15,7 +15,7 @@ package final class ScriptedKernel: FaultKernel {
 
     private let real: KernelDescriptor
     private let script: @Sendable (Call, KernelDescriptor) -> Outcome?
-    private let log = Mutex<[Call]>([])
+    private let log = Lock<[Call]>([])
 
     /// `script` returns the answer to give, or nil for the kernel's own.
     package init(

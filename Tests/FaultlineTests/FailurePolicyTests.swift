@@ -1,7 +1,6 @@
 import EventReactor
 import Faultline
 import FaultlineTestKit
-import Synchronization
 import Testing
 import Userfault
 

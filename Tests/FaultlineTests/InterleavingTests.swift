@@ -1,7 +1,6 @@
 import EventReactor
 import Faultline
 import FaultlineTestKit
-import Synchronization
 import Testing
 import Userfault
 
@@ -12,7 +11,7 @@ struct InterleavingTests {
 
     @Test func `a partial copy is resumed behind the page that was there`() async throws {
         let source = try PageSource(copying: [UInt8](repeating: 0xEE, count: SystemPage.size))
-        let hole = Mutex<AddressRange?>(nil)
+        let hole = Lock<AddressRange?>(nil)
         // Another caller fills the third page of the run just before the pager copies it.
         try await withScriptedPager(
             script: { call, kernel in
@@ -66,7 +65,7 @@ struct InterleavingTests {
     }
 
     @Test func `EAGAIN is retried by timer until it passes, without spinning`() async throws {
-        let refusals = Mutex(6)
+        let refusals = Lock(6)
         try await withScriptedPager(
             script: { call, _ in
                 guard call.kind == .copy else { return nil }
@@ -90,7 +89,7 @@ struct InterleavingTests {
     }
 
     @Test func `what was copied before EAGAIN is kept, the rest is parked and resumed`() async throws {
-        let step = Mutex(0)
+        let step = Lock(0)
         try await withScriptedPager(
             script: { call, kernel in
                 guard call.kind == .copy else { return nil }
@@ -118,7 +117,7 @@ struct InterleavingTests {
     }
 
     @Test(.requiresKernelFaults) func `a refused copy fails its own page and no other`() async throws {
-        let bad = Mutex<UInt>(0)
+        let bad = Lock<UInt>(0)
         let log = FailureLog()
         try await withScriptedPager(
             Pager.Configuration(onFailure: { log.add($0) }),

@@ -29,7 +29,7 @@ struct ServingTests {
         async throws
     {
         try await withPager(Pager.Configuration(wakePolicy: policy)) { pager in
-            let pages = 2000
+            let pages = TestProcess.hasSanitizer ? 300 : 2000
             let region = try await pager.map(byteCount: pages * page, handler: NumberedPages(first: 7))
             let threads = (0..<8).map { seed in
                 FaultingThread {

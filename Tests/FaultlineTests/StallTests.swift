@@ -9,13 +9,15 @@ import Userfault
 @Suite(.requiresUserfaultfd, .timeLimit(.minutes(1)))
 struct StallTests {
     @Test(arguments: [true, false])
-    func `a handler that blocks the loop is reported under its pager's name`(synchronous: Bool) async throws {
-        let reports = Mutex<[StallReport]>([])
+    func `a handler that blocks the loop is reported with the name of its region`(synchronous: Bool)
+        async throws
+    {
+        let reports = Lock<[StallReport]>([])
         var configuration = Reactor.Configuration(name: "stalling")
         configuration.stallThreshold = .milliseconds(2)
         configuration.onStall = { report in reports.withLock { $0.append(report) } }
         let reactor = try Reactor.start(configuration)
-        let pager = try await Pager(on: reactor, configuration: Pager.Configuration(name: "orders"))
+        let pager = try await Pager(on: reactor, configuration: Pager.Configuration(name: "shop"))
         let isNamed = Atomic(false)
         let handler = BlockingHandler(synchronous: synchronous) {
             isNamed.load(ordering: .sequentiallyConsistent)
@@ -23,12 +25,12 @@ struct StallTests {
         let region = try await pager.map(
             byteCount: SystemPage.size, handler: handler, options: RegionOptions(name: "orders of today"))
         let thread = FaultingThread { region.load(fromByteOffset: 0, as: UInt64.self) }
-        while !reports.withLock({ $0.contains { $0.activity.contains("orders") && $0.isOngoing } }) {
+        while !reports.withLock({ $0.contains { $0.activity.contains("orders of today") && $0.isOngoing } }) {
             await Task.yield()
         }
         isNamed.store(true, ordering: .sequentiallyConsistent)
         #expect(await thread.value == 0)
-        let report = try #require(reports.withLock { $0.first { $0.activity.contains("orders") } })
+        let report = try #require(reports.withLock { $0.first { $0.activity.contains("orders of today") } })
         #expect(report.duration >= .milliseconds(2))
         #expect(!report.waitsForPageFault)
         await pager.shutdown()

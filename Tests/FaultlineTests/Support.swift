@@ -1,7 +1,6 @@
 import EventReactor
 import Faultline
 import FaultlineTestKit
-import Synchronization
 import Testing
 import Userfault
 
@@ -28,7 +27,7 @@ struct NumberedPages: FaultHandler {
 
 /// A handler made of a closure, which counts its calls.
 final class ClosureHandler: FaultHandler {
-    private let calls = Mutex(0)
+    private let calls = Lock(0)
     private let body: @Sendable (FaultRequest) async throws -> Resolution
 
     init(_ body: @escaping @Sendable (FaultRequest) async throws -> Resolution) { self.body = body }
@@ -46,7 +45,7 @@ struct StoreIsDown: Error, Hashable {}
 
 /// Collects what the owner is told.
 final class FailureLog: Sendable {
-    private let entries = Mutex<[FaultFailure]>([])
+    private let entries = Lock<[FaultFailure]>([])
     var failures: [FaultFailure] { entries.withLock { $0 } }
     func add(_ failure: FaultFailure) { entries.withLock { $0.append(failure) } }
 }
@@ -57,7 +56,7 @@ final class Gate: Sendable {
         var isOpen = false
         var waiters: [CheckedContinuation<Void, Never>] = []
     }
-    private let state = Mutex(State())
+    private let state = Lock(State())
 
     func open() {
         let waiters = state.withLock { state in

@@ -1,7 +1,6 @@
 import EventReactor
 import Faultline
 import FaultlineTestKit
-import Synchronization
 import Userfault
 
 /// What the pages of the invariants' tests are to hold: in each word the number of its page, and something more.
@@ -29,12 +28,12 @@ final class Troubles: Sendable {
         var region: AddressRange?
     }
 
-    private let state: Mutex<State>
+    private let state: Lock<State>
     private let pageSize: Int
     private let fails: Bool
 
     init(seed: TestSeed, pageSize: Int, fails: Bool = true) {
-        state = Mutex(State(random: TestRandom(seed, stream: 7)))
+        state = Lock(State(random: TestRandom(seed, stream: 7)))
         self.pageSize = pageSize
         self.fails = fails
     }
@@ -82,14 +81,14 @@ final class UnreliableHandler: FaultHandler {
         var pagesAsked = 0
     }
 
-    private let state: Mutex<State>
+    private let state: Lock<State>
     private let synchronous: Bool
     private let reactor: Reactor
     private let failures: Int
 
     /// `failures`: in a hundred.
     init(seed: TestSeed, synchronous: Bool, reactor: Reactor, failures: Int = 10) {
-        state = Mutex(State(random: TestRandom(seed, stream: 8)))
+        state = Lock(State(random: TestRandom(seed, stream: 8)))
         self.synchronous = synchronous
         self.reactor = reactor
         self.failures = failures

@@ -1,4 +1,4 @@
-import Synchronization
+import EventReactor
 
 /// A piece of memory that belongs to one buffer at a time.
 ///
@@ -27,7 +27,7 @@ package final class PageBufferPool: Sendable {
         var retainedBytes = 0
     }
 
-    private let state = Mutex(State())
+    private let state = Lock(State())
     private let pageSize: Int
     /// Memory kept for reuse, at most; above it buffers are unmapped when they come back.
     private let retainedByteLimit: Int

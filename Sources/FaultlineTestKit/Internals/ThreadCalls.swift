@@ -16,13 +16,15 @@ enum ThreadCalls {
 
     /// Starts a thread with a small stack, so that a thousand of them are cheap.
     static func start(_ body: @escaping @Sendable () -> Void) -> UInt {
-        var attributes = pthread_attr_t()
-        unsafe pthread_attr_init(&attributes)
-        unsafe pthread_attr_setstacksize(&attributes, 256 << 10)
-        defer { unsafe pthread_attr_destroy(&attributes) }
         var thread = pthread_t()
         let context = unsafe Unmanaged.passRetained(Entry(body)).toOpaque()
-        let status = unsafe pthread_create(&thread, &attributes, { unsafe runEntry($0) }, context)
+        let status = unsafe withUnsafeTemporaryAllocation(of: pthread_attr_t.self, capacity: 1) { buffer in
+            guard let attributes = buffer.baseAddress else { return ENOMEM }
+            unsafe pthread_attr_init(attributes)
+            defer { unsafe pthread_attr_destroy(attributes) }
+            unsafe pthread_attr_setstacksize(attributes, 256 << 10)
+            return unsafe pthread_create(&thread, attributes, { unsafe runEntry($0) }, context)
+        }
         precondition(status == 0, "pthread_create failed with \(status)")
         return UInt(thread)
     }

@@ -1,5 +1,4 @@
 import EventReactor
-import Synchronization
 import Testing
 
 @Suite("Attached to a host's event_base", .timeLimit(.minutes(1)))
@@ -146,7 +145,7 @@ struct AttachedTests {
 
     @Test("A loop that moves to another thread takes the reactor along")
     func moved() async throws {
-        let parcel = Mutex<Handover?>(nil)
+        let parcel = Lock<Handover?>(nil)
         try await onThread {
             let host = try HostLoop()
             let handover = Handover(host, try host.attach())

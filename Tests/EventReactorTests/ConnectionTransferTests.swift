@@ -47,7 +47,7 @@ struct ConnectionTransferTests {
         options.inputLimit = 10_000
         options.outputLimit = 20_000
         let pair = try await ConnectionPair.make(on: reactor, options, isLocal: true)
-        let written = Mutex(0)
+        let written = Lock(0)
         let piece = pattern(7000)
         let total = piece.count * 500
         let writing = Task(executorPreference: reactor) {

@@ -125,7 +125,7 @@ struct ExecutorTests {
     @Test("A handler's task that suspends once costs one job")
     func handlerJobs() async throws {
         final class Parcel: Sendable {
-            let continuation = Mutex<CheckedContinuation<Void, Never>?>(nil)
+            let continuation = Lock<CheckedContinuation<Void, Never>?>(nil)
         }
         let observer = LastTurn()
         var configuration = Reactor.Configuration()

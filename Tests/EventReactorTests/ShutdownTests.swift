@@ -1,6 +1,5 @@
 import EventReactor
 import Glibc
-import Synchronization
 import Testing
 
 @Suite("Shutdown", .timeLimit(.minutes(1)))
@@ -122,7 +121,7 @@ struct ShutdownTests {
     func lateUnderLock() async throws {
         let reactor = try Reactor.start()
         await reactor.shutdown()
-        let lock = Mutex(0)
+        let lock = Lock(0)
         let done = Gate()
         lock.withLock { _ in
             reactor.execute {

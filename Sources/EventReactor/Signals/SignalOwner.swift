@@ -1,5 +1,3 @@
-import Synchronization
-
 /// Which event loop of this process receives signals.
 ///
 /// libevent keeps that in variables of the process (`evsig_base`): a second base that asks for signals takes them
@@ -11,7 +9,7 @@ enum SignalOwner {
         var streams: Int
     }
 
-    private static let claim = Mutex<Claim?>(nil)
+    private static let claim = Lock<Claim?>(nil)
 
     /// Claims the signals for a base, once more.
     static func take(for base: UInt) throws(ReactorError) {

@@ -7,10 +7,14 @@ package import Userfault
 package final class ScriptedKernel: FaultKernel {
     /// An operation the pager asks for.
     package struct Call: Hashable, Sendable {
-        package enum Kind: Hashable, Sendable { case copy, zero, poison, wake }
+        package enum Kind: Hashable, Sendable {
+            case copy, move, mapExisting, unprotect, protect, zero, poison, wake
+        }
         package var kind: Kind
         package var range: AddressRange
         package var wakes: Bool
+        /// Where a copy or a move takes its bytes from.
+        package var source: UInt?
     }
 
     private let real: KernelDescriptor
@@ -48,8 +52,25 @@ package final class ScriptedKernel: FaultKernel {
         try real.wake(range)
     }
 
-    package func copy(from source: UInt, to range: AddressRange, wake: Bool) -> Outcome {
-        scripted(.copy, range, wake) ?? real.copy(from: source, to: range, wake: wake)
+    package func copy(from source: UInt, to range: AddressRange, wake: Bool, protect: Bool) -> Outcome {
+        scripted(.copy, range, wake, source)
+            ?? real.copy(from: source, to: range, wake: wake, protect: protect)
+    }
+
+    package func move(from source: UInt, to range: AddressRange, wake: Bool) -> Outcome {
+        scripted(.move, range, wake, source) ?? real.move(from: source, to: range, wake: wake)
+    }
+
+    package func mapExisting(_ range: AddressRange, wake: Bool, protect: Bool) -> Outcome {
+        scripted(.mapExisting, range, wake) ?? real.mapExisting(range, wake: wake, protect: protect)
+    }
+
+    package func unprotect(_ range: AddressRange, wake: Bool) -> Outcome {
+        scripted(.unprotect, range, wake) ?? real.unprotect(range, wake: wake)
+    }
+
+    package func protect(_ range: AddressRange) -> Outcome {
+        scripted(.protect, range, false) ?? real.protect(range)
     }
 
     package func zero(_ range: AddressRange, wake: Bool) -> Outcome {
@@ -60,8 +81,10 @@ package final class ScriptedKernel: FaultKernel {
         scripted(.poison, range, wake) ?? real.poison(range, wake: wake)
     }
 
-    private func scripted(_ kind: Call.Kind, _ range: AddressRange, _ wakes: Bool) -> Outcome? {
-        let call = Call(kind: kind, range: range, wakes: wakes)
+    private func scripted(_ kind: Call.Kind, _ range: AddressRange, _ wakes: Bool, _ source: UInt? = nil)
+        -> Outcome?
+    {
+        let call = Call(kind: kind, range: range, wakes: wakes, source: source)
         log.withLock { $0.append(call) }
         return script(call, real)
     }

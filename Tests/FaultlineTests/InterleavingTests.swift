@@ -43,6 +43,32 @@ struct InterleavingTests {
             })
     }
 
+    /// The pages are few and the threads many: the first copy holds its wakes back, what follows it would not.
+    @Test func `threads of the part that was done before a refusal are woken`() async throws {
+        let calls = Mutex(0)
+        try await withScriptedPager(
+            script: { call, kernel in
+                guard call.kind == .copy else { return nil }
+                let isFirst = calls.withLock { calls in
+                    calls += 1
+                    return calls == 1
+                }
+                guard isFirst, let source = call.source else { return nil }
+                let first = AddressRange(start: call.range.start, byteCount: SystemPage.size)
+                let outcome = kernel.copy(from: source, to: first, wake: call.wakes)
+                return outcome == .whole ? .partial(bytesDone: SystemPage.size) : outcome
+            },
+            { pager, kernel in
+                let region = try await pager.map(byteCount: 8 * page, handler: NumberedPages(first: 6))
+                let threads = await faultTogether(
+                    region, at: [0, 8, 16, page, page + 8], as: UInt64.self)
+                for thread in threads.prefix(3) { #expect(await thread.value == 6) }
+                for thread in threads.suffix(2) { #expect(await thread.value == 7) }
+                #expect(kernel.calls.first?.wakes == false)
+                #expect(await pager.statistics.partials == 1)
+            })
+    }
+
     @Test(arguments: [WakePolicy.immediate, .endOfTurn])
     func `a thread asleep on a page that exists is woken`(policy: WakePolicy) async throws {
         let source = try PageSource(copying: [UInt8](repeating: 0x11, count: SystemPage.size))

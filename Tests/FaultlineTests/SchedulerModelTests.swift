@@ -215,8 +215,11 @@ private struct SchedulerModel {
             if pages[number].isBad { return done > 0 ? .partial(bytesDone: done) : .failed(error) }
             if pages[number].contents != nil { return done > 0 ? .partial(bytesDone: done) : .exists }
             switch operation.action {
-            case .copy(let source): pages[number].contents = .bytes(source + UInt(done))
+            case .copy(let source), .copyProtected(let source), .move(let source):
+                pages[number].contents = .bytes(source + UInt(done))
             case .zero: pages[number].contents = .zero
+            // The model has no page cache and no protection.
+            case .mapExisting, .unprotect: break
             case .poison: pages[number].contents = .poison
             }
         }
@@ -265,7 +268,8 @@ private struct SchedulerModel {
             case .done:
                 let expected: Contents? =
                     switch page.wanted {
-                    case .copy(let source): .bytes(source)
+                    case .copy(let source), .copyProtected(let source), .move(let source): .bytes(source)
+                    case .mapExisting, .unprotect: nil
                     case .zero: .zero
                     case .poison: .poison
                     case nil: nil

@@ -1,4 +1,5 @@
 public import EventReactor
+internal import Userfault
 
 /// Pages from a file.
 ///
@@ -55,7 +56,8 @@ public struct FileHandler: FaultHandler {
     ///
     /// - Throws: ``SystemFailure`` when there is no memory for that buffer.
     public func resolveNow(_ request: FaultRequest) throws -> Resolution? {
-        switch source {
+        guard request.kind == .missing else { return .withoutContents(request) }
+        return switch source {
         case .memory(let memory): try memory.resolveNow(request)
         case .file: baseOffset + request.offset >= byteCount ? .zero : nil
         }

@@ -1,3 +1,5 @@
+internal import Userfault
+
 /// Pages from bytes that are in memory already: an image that was read, made or mapped before.
 ///
 /// Pages are copied from where the bytes lie, at once, without a task. What lies behind the end of the bytes is zero.
@@ -24,6 +26,7 @@ public struct MemoryHandler: FaultHandler {
     ///
     /// - Throws: ``SystemFailure`` when there is no memory for that copy.
     public func resolveNow(_ request: FaultRequest) throws -> Resolution? {
+        guard request.kind == .missing else { return .withoutContents(request) }
         let offset = baseOffset + request.offset
         let available = source.byteCount - offset
         if available >= request.byteCount { return .copy(from: source, at: offset) }

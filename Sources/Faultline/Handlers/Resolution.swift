@@ -7,6 +7,9 @@ public import Userfault
 public struct Resolution: Sendable {
     enum Action: Sendable {
         case copy(source: UInt, byteCount: Int)
+        case move(source: UInt, byteCount: Int)
+        case mapExisting
+        case unprotect
         case zero
         case poison
         case retry(after: Duration)
@@ -18,11 +21,44 @@ public struct Resolution: Sendable {
         case none
     }
 
+    /// Whether a fault of this kind ends with it. A thread whose page is there, but is to be mapped or unprotected, is not
+    /// helped by contents.
+    func answers(_ kind: Fault.Kind) -> Bool {
+        switch (action, kind) {
+        case (.retry, _), (.unprotect, .writeProtect): true
+        case (_, .writeProtect), (.unprotect, _): false
+        case (.mapExisting, _), (.poison, _): true
+        case (_, let kind): kind == .missing
+        }
+    }
+
+    /// The ioctl that the answer needs.
+    var neededOperation: Operations? {
+        switch action {
+        case .copy: .copy
+        case .move: .move
+        case .mapExisting: .mapExisting
+        case .unprotect: .writeProtect
+        case .zero, .poison, .retry: nil
+        }
+    }
+
+    /// The bytes that it takes from elsewhere.
+    var sourceBytes: AddressRange? {
+        switch action {
+        case .copy(let source, let byteCount), .move(let source, let byteCount):
+            AddressRange(start: source, byteCount: byteCount)
+        case .mapExisting, .unprotect, .zero, .poison, .retry: nil
+        }
+    }
+
     let action: Action
     /// What the bytes to copy lie in, kept until they are installed.
     let owner: Owner
     /// The part of the request that is answered; nil for the whole.
     private(set) var range: AddressRange?
+    /// Whether the pages are to be write-protected as they are installed.
+    private(set) var isWriteProtected = false
 
     private init(_ action: Action, owner: Owner = .none, range: AddressRange? = nil) {
         self.action = action
@@ -51,6 +87,36 @@ public struct Resolution: Sendable {
             .copy(
                 source: source.mapping.address + UInt(offset), byteCount: source.mapping.byteCount - offset),
             owner: .source(source))
+    }
+
+    /// The pages of `buffer` themselves become the pages of the region, without being copied (`UFFDIO_MOVE`, 6.8). Private
+    /// anonymous memory only.
+    public static func move(_ buffer: consuming PageBuffer) -> Resolution {
+        let byteCount = buffer.byteCount
+        let storage = buffer.take()
+        return Resolution(
+            .move(source: storage.mapping.address, byteCount: byteCount), owner: .buffer(storage))
+    }
+
+    /// The pages are in the memory's page cache already, put there through another mapping of it: they are mapped
+    /// (`UFFDIO_CONTINUE`, 5.13). ``SharedMemory`` only.
+    public static let mapExisting = Resolution(.mapExisting)
+
+    /// The pages may be written from now on (`UFFDIO_WRITEPROTECT` without its mode): the answer to a request of kind
+    /// `writeProtect`.
+    public static let unprotect = Resolution(.unprotect)
+
+    /// What the handlers of this library answer when the page is there already: it is mapped, or may be written.
+    static func withoutContents(_ request: FaultRequest) -> Resolution {
+        request.kind == .writeProtect ? .unprotect : .mapExisting
+    }
+
+    /// The same answer with the pages write-protected as they are installed: the first write to one brings a request of
+    /// kind `writeProtect`. For copies and existing pages, in a region whose modes include it.
+    public func writeProtected() -> Resolution {
+        var answer = self
+        answer.isWriteProtected = true
+        return answer
     }
 
     /// The pages read as zero (`UFFDIO_ZEROPAGE`).

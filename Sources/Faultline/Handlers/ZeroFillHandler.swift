@@ -1,3 +1,5 @@
+internal import Userfault
+
 /// Pages that read as zero, like ordinary fresh memory (`UFFDIO_ZEROPAGE`).
 ///
 /// Answers at once; neither blocks nor allocates.
@@ -6,8 +8,12 @@ public struct ZeroFillHandler: FaultHandler {
     public init() {}
 
     /// Zeroes, at once.
-    public func resolveNow(_ request: FaultRequest) throws -> Resolution? { .zero }
+    public func resolveNow(_ request: FaultRequest) throws -> Resolution? {
+        request.kind == .missing ? .zero : .withoutContents(request)
+    }
 
     /// Zeroes.
-    public func resolve(_ request: FaultRequest) async throws -> Resolution { .zero }
+    public func resolve(_ request: FaultRequest) async throws -> Resolution {
+        request.kind == .missing ? .zero : .withoutContents(request)
+    }
 }

@@ -8,6 +8,8 @@ public struct FaultFailure: Sendable {
         case retrying(after: Duration)
         /// The pages are poisoned: their threads get SIGBUS.
         case poisoned
+        /// The pages, to which somebody writes, are there and protected: the write was let through.
+        case unprotected
         /// The pager stops.
         case stopped
         /// The range went away by itself (unmapped); its threads have been woken.

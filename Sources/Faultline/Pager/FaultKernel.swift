@@ -9,7 +9,11 @@ package protocol FaultKernel: AnyObject, Sendable {
     func register(_ range: AddressRange, modes: RegistrationModes) throws(UserfaultfdError) -> Operations
     func unregister(_ range: AddressRange) throws(UserfaultfdError)
     func wake(_ range: AddressRange) throws(UserfaultfdError)
-    func copy(from source: UInt, to range: AddressRange, wake: Bool) -> Outcome
+    func copy(from source: UInt, to range: AddressRange, wake: Bool, protect: Bool) -> Outcome
+    func move(from source: UInt, to range: AddressRange, wake: Bool) -> Outcome
+    func mapExisting(_ range: AddressRange, wake: Bool, protect: Bool) -> Outcome
+    func unprotect(_ range: AddressRange, wake: Bool) -> Outcome
+    func protect(_ range: AddressRange) -> Outcome
     func zero(_ range: AddressRange, wake: Bool) -> Outcome
     func poison(_ range: AddressRange, wake: Bool) -> Outcome
 }
@@ -38,8 +42,28 @@ package final class KernelDescriptor: FaultKernel {
     }
     package func wake(_ range: AddressRange) throws(UserfaultfdError) { try descriptor.wake(range) }
 
-    package func copy(from source: UInt, to range: AddressRange, wake: Bool) -> Outcome {
-        descriptor.copy(from: source, to: range, options: wake ? [] : .dontWake)
+    package func copy(from source: UInt, to range: AddressRange, wake: Bool, protect: Bool) -> Outcome {
+        var options: CopyOptions = wake ? [] : .dontWake
+        if protect { options.insert(.writeProtected) }
+        return descriptor.copy(from: source, to: range, options: options)
+    }
+
+    package func move(from source: UInt, to range: AddressRange, wake: Bool) -> Outcome {
+        descriptor.move(from: source, to: range, options: wake ? [] : .dontWake)
+    }
+
+    package func mapExisting(_ range: AddressRange, wake: Bool, protect: Bool) -> Outcome {
+        var options: ContinueOptions = wake ? [] : .dontWake
+        if protect { options.insert(.writeProtected) }
+        return descriptor.mapExisting(range, options: options)
+    }
+
+    package func unprotect(_ range: AddressRange, wake: Bool) -> Outcome {
+        descriptor.writeProtect(range, options: wake ? [] : .dontWake)
+    }
+
+    package func protect(_ range: AddressRange) -> Outcome {
+        descriptor.writeProtect(range, options: .protect)
     }
 
     package func zero(_ range: AddressRange, wake: Bool) -> Outcome {
@@ -48,5 +72,11 @@ package final class KernelDescriptor: FaultKernel {
 
     package func poison(_ range: AddressRange, wake: Bool) -> Outcome {
         descriptor.poison(range, options: wake ? [] : .dontWake)
+    }
+}
+
+extension FaultKernel {
+    package func copy(from source: UInt, to range: AddressRange, wake: Bool) -> Outcome {
+        copy(from: source, to: range, wake: wake, protect: false)
     }
 }

@@ -100,6 +100,40 @@ public final class Pager: Sendable {
         }
     }
 
+    /// Maps `memory` as a region whose contents come from `handler`: with minor faults, the pages that the handler put in
+    /// place through `memory` itself are mapped without being copied.
+    ///
+    /// - Parameters:
+    ///   - memory: shared memory, of ordinary or huge pages.
+    ///   - isPrivate: whether writes to the region stay in it (`MAP_PRIVATE`).
+    ///   - handler: supplies the pages.
+    ///   - options: name, failure policy, limits and modes.
+    /// - Throws: ``PagerError`` when the kernel refuses the mapping or the registration (`UFFDIO_REGISTER`).
+    public func map(
+        _ memory: SharedMemory, isPrivate: Bool = false, handler: any FaultHandler,
+        options: RegionOptions = RegionOptions()
+    ) async throws(PagerError) -> Region {
+        try await onCore { core, pager throws(PagerError) in
+            Region(
+                state: try core.map(memory, isPrivate: isPrivate, handler: handler, options: options),
+                pager: pager)
+        }
+    }
+
+    /// Write-protects the pages of `range`, or of the whole region: the next write to each brings a request of kind
+    /// `writeProtect` (`UFFDIO_WRITEPROTECT`, 5.7). The region's modes must include `writeProtect`. Pages of private
+    /// memory that are not there keep no protection, unless the descriptor was opened with
+    /// `Features.writeProtectUnpopulated`.
+    ///
+    /// - Parameters:
+    ///   - region: a region of this pager.
+    ///   - range: whole pages of it, as addresses; nil for all.
+    /// - Throws: ``PagerError``: not pages of the region, not a region for it, or refused by the kernel.
+    public func protect(_ region: Region, _ range: AddressRange? = nil) async throws(PagerError) {
+        let whole = region.range
+        try await onCore { core, _ throws(PagerError) in try core.protect(range ?? whole, of: whole) }
+    }
+
     /// Takes memory of the caller's into service: private anonymous, page-aligned, not overlapping any other region of
     /// this reactor. Pages that are there already stay as they are. Any thread; goes to the reactor's thread and back
     /// (`UFFDIO_REGISTER`).

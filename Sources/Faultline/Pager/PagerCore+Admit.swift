@@ -71,8 +71,11 @@ extension PagerCore: ReadinessHandler {
             return
         }
         let first = region.page(of: fault.address)
+        if fault.kind == .writeProtect { return admitWrite(fault, to: first, of: region, next: &next) }
         var admission = region.table.admit(first)
-        if admission == .wake, !suspects.insert(fault.address & ~UInt(region.pageSize - 1)) {
+        if admission == .wake,
+            fault.kind == .minor || !suspects.insert(fault.address & ~UInt(region.pageSize - 1))
+        {
             region.table.forgetPresent(first..<first + 1)
             admission = .begin
         }
@@ -83,25 +86,54 @@ extension PagerCore: ReadinessHandler {
             statistics.late += 1
             wakePage(at: fault.address, pageSize: region.pageSize)
         case .begin:
-            var end = first + 1
             var isWrite = fault.isWrite
-            while next < arrivals.count, end - first < region.options.maximumRequestPages {
-                let follower = arrivals[next]
-                guard region.range.contains(follower.address), follower.kind == fault.kind else { break }
-                let page = region.page(of: follower.address)
-                if page == end, region.table.isMissing(page) {
-                    end += 1
-                } else if page == end - 1 {
-                    statistics.joined += 1
-                } else {
-                    break
-                }
-                isWrite = isWrite || follower.isWrite
-                next += 1
+            let end = run(from: first, kind: fault.kind, of: region, isWrite: &isWrite, next: &next) {
+                region.table.isMissing($0)
             }
             let cause = FaultCause(kind: fault.kind, isWrite: isWrite, threadID: fault.threadID)
             askFirst(region, pages: first..<end, cause: cause, kernel: kernel)
         }
+    }
+
+    /// A write to a protected page that is there.
+    private func admitWrite(_ fault: Fault, to first: Int, of region: RegionState, next: inout Int) {
+        guard region.table.admitWrite(first) == .begin else {
+            statistics.joined += 1
+            return
+        }
+        var isWrite = true
+        let end = run(from: first, kind: .writeProtect, of: region, isWrite: &isWrite, next: &next) {
+            region.table.admitWrite($0) == .begin
+        }
+        region.table.beginWrite(first..<end)
+        statistics.inFlightPages += end - first
+        let cause = FaultCause(kind: .writeProtect, isWrite: true, threadID: fault.threadID)
+        ask(region, pages: first..<end, cause: cause, failures: 0)
+    }
+
+    /// How far the request for the page `first` reaches: over the faults of the same kind that follow in `arrivals`, from
+    /// `next` on, on the same page or on neighbours that `mayJoin`.
+    @inline(__always)
+    private func run(
+        from first: Int, kind: Fault.Kind, of region: RegionState, isWrite: inout Bool, next: inout Int,
+        mayJoin: (Int) -> Bool
+    ) -> Int {
+        var end = first + 1
+        while next < arrivals.count, end - first < region.options.maximumRequestPages {
+            let follower = arrivals[next]
+            guard region.range.contains(follower.address), follower.kind == kind else { break }
+            let page = region.page(of: follower.address)
+            if page == end, mayJoin(page) {
+                end += 1
+            } else if page == end - 1 {
+                statistics.joined += 1
+            } else {
+                break
+            }
+            isWrite = isWrite || follower.isWrite
+            next += 1
+        }
+        return end
     }
 
     private func wakePage(at address: UInt, pageSize: Int) {

@@ -9,7 +9,7 @@ extension PagerCore {
             throw PagerError(.requestIsOver, "a part of an answer came after its request was over")
         }
         let region = ticket.region
-        let range = try check(resolution, pages: ticket.pages, of: region)
+        let range = try check(resolution, pages: ticket.pages, of: region, kind: ticket.cause.kind)
         let pages = region.pages(of: range)
         guard !ticket.supplied.contains(where: { $0.overlaps(pages) }) else {
             throw PagerError(.badResolution, "these pages have been supplied already", range: range)
@@ -35,7 +35,7 @@ extension PagerCore {
             return
         }
         do {
-            let range = try check(resolution, pages: pages, of: region)
+            let range = try check(resolution, pages: pages, of: region, kind: cause.kind)
             let filled = region.pages(of: range)
             hold(resolution.owner)
             filled.forEachPart(outside: supplied) { part in
@@ -60,7 +60,7 @@ extension PagerCore {
 
     /// The range that a resolution fills, when it is one that the request allows.
     private func check(
-        _ resolution: Resolution, pages: Range<Int>, of region: RegionState
+        _ resolution: Resolution, pages: Range<Int>, of region: RegionState, kind: Fault.Kind
     ) throws(PagerError) -> AddressRange {
         let whole = region.range(of: pages)
         let range = resolution.range ?? whole
@@ -69,14 +69,32 @@ extension PagerCore {
         else {
             throw PagerError(.badResolution, "a resolution must be pages of its request", range: range)
         }
-        guard case .copy(let source, let byteCount) = resolution.action else { return range }
-        guard byteCount >= range.byteCount else {
+        guard resolution.answers(kind) else {
             throw PagerError(
-                .badResolution, "a resolution of \(byteCount) bytes is too short for \(range.byteCount)",
+                .badResolution,
+                "a \(kind) fault is not resolved by this: its thread would fault again, for ever",
+                range: range)
+        }
+        if let needed = resolution.neededOperation, !region.operations.contains(needed) {
+            throw PagerError(
+                .unsupportedOperation,
+                "the kernel does not offer \(needed) for this memory and these modes, only \(region.operations)",
+                range: range)
+        }
+        if resolution.isWriteProtected, !region.options.modes.contains(.writeProtect) {
+            throw PagerError(
+                .unsupportedOperation, "pages can be write-protected only in a region whose modes include it",
+                range: range)
+        }
+        guard let bytes = resolution.sourceBytes else { return range }
+        guard bytes.byteCount >= range.byteCount else {
+            throw PagerError(
+                .badResolution,
+                "a resolution of \(bytes.byteCount) bytes is too short for \(range.byteCount)",
                 range: range)
         }
         if let overlap = registered.index.firstOverlap(
-            AddressRange(start: source, byteCount: range.byteCount))
+            AddressRange(start: bytes.start, byteCount: range.byteCount))
         {
             throw PagerError(
                 .sourceIsRegistered,
@@ -93,7 +111,14 @@ extension PagerCore {
     ) {
         let action: Scheduler<Tag>.Action
         switch resolution.action {
-        case .copy(let source, _): action = .copy(source: source + (part.start - whole.start))
+        case .copy(let base, _):
+            let source = base + (part.start - whole.start)
+            action = resolution.isWriteProtected ? .copyProtected(source: source) : .copy(source: source)
+        case .move(let source, _): action = .move(source: source + (part.start - whole.start))
+        case .mapExisting: action = .mapExisting(isProtected: resolution.isWriteProtected)
+        case .unprotect: action = .unprotect
+        case .zero where !region.operations.contains(.zero):
+            return copyZeroes(part, of: region, failures: failures)
         case .zero: action = .zero
         case .poison: action = .poison
         case .retry: return
@@ -109,6 +134,24 @@ extension PagerCore {
         install(part, of: region, action: action)
         statistics.bytes += part.byteCount
         if !wakesAtOnce { wakeLater(part) }
+    }
+
+    /// Huge pages cannot be had as zero pages: one page of zeroes is copied to each.
+    private func copyZeroes(_ range: AddressRange, of region: RegionState, failures: Int) {
+        do {
+            let zeroes = try region.zeroes ?? Mapping.anonymous(byteCount: region.pageSize)
+            region.zeroes = zeroes
+            for page in region.pages(of: range) {
+                queue(
+                    .copy(source: zeroes.address), region.range(of: page..<page + 1), of: region,
+                    owner: .none,
+                    failures: failures)
+            }
+            scheduleCommit()
+        } catch {
+            let cause = FaultCause(kind: .missing, isWrite: false)
+            fail(region.pages(of: range), of: region, error: error, cause: cause, failures: failures + 1)
+        }
     }
 
     private func queue(
@@ -131,7 +174,7 @@ extension PagerCore {
     ) {
         commit()
         queue(action, range, of: region, owner: owner, failures: failures)
-        knownOutcome = outcome
+        knownOutcome = (outcome, wakesAtOnce)
         commit()
     }
 }

@@ -17,11 +17,13 @@ extension PagerCore: EndOfTurnWork {
         statistics.commits += 1
         isCommitting = true
         while let operation = scheduler.next() {
-            let outcome = knownOutcome ?? perform(operation.action, operation.range, wake: wakesAtOnce)
+            let known = knownOutcome
             knownOutcome = nil
+            let outcome =
+                known?.outcome ?? perform(operation.action, operation.range, wake: wakesAtOnce)
             if case .partial = outcome { statistics.partials += 1 }
             guard let settlement = scheduler.record(outcome) else { continue }
-            settle(settlement, isAwake: wakesAtOnce)
+            settle(settlement, isAwake: known?.isAwake ?? wakesAtOnce)
         }
         flushWakes()
         isCommitting = false
@@ -42,6 +44,18 @@ extension PagerCore: EndOfTurnWork {
         case .copy(let source):
             statistics.copies += 1
             return kernel.copy(from: source, to: range, wake: wake)
+        case .copyProtected(let source):
+            statistics.copies += 1
+            return kernel.copy(from: source, to: range, wake: wake, protect: true)
+        case .move(let source):
+            statistics.moves += 1
+            return kernel.move(from: source, to: range, wake: wake)
+        case .mapExisting(let isProtected):
+            statistics.continues += 1
+            return kernel.mapExisting(range, wake: wake, protect: isProtected)
+        case .unprotect:
+            statistics.unprotects += 1
+            return kernel.unprotect(range, wake: wake)
         case .zero:
             statistics.zeroPages += 1
             return kernel.zero(range, wake: wake)
@@ -142,9 +156,7 @@ extension Scheduler.Piece {
     /// The part of this piece that fills `range`.
     func restricted(to range: AddressRange) -> Self {
         var piece = self
-        if case .copy(let source) = action {
-            piece.action = .copy(source: source + (range.start - self.range.start))
-        }
+        piece.action = action.advanced(by: range.start - self.range.start)
         piece.range = range
         return piece
     }

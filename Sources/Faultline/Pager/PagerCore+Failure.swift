@@ -13,6 +13,14 @@ extension PagerCore {
             let delay = policy.delay(afterFailure: failures)
             askAgain(pages, of: region, cause: cause, failures: failures, after: delay)
             action = .retrying(after: delay)
+        } else if cause.kind == .writeProtect, policy.fallback == .poison || lifecycle != .serving {
+            // The page is there, and its contents must not go: the write is let through.
+            scheduler.add(
+                Scheduler.Piece(
+                    range: region.range(of: pages), action: .unprotect, pageSize: region.pageSize,
+                    tag: Tag(region: region, owner: .none, failures: failures, giveUp: true)))
+            scheduleCommit()
+            action = .unprotected
         } else if policy.fallback == .poison || lifecycle != .serving {
             giveUp(pages, of: region, failures: failures)
             action = .poisoned
@@ -56,9 +64,16 @@ extension PagerCore {
         let region = piece.tag.region
         let pages = region.pages(of: part)
         guard piece.tag.giveUp else {
-            let cause = FaultCause(kind: .missing, isWrite: false)
+            let cause = FaultCause(
+                kind: piece.action == .unprotect ? .writeProtect : .missing, isWrite: false)
             fail(pages, of: region, error: PagerError(error), cause: cause, failures: piece.tag.failures + 1)
             return
+        }
+        if piece.action == .unprotect {
+            region.table.endWrite(pages)
+            statistics.inFlightPages -= pages.count
+            report(PagerError(error))
+            return wake(part)
         }
         // A kernel without UFFDIO_POISON, or one that has no memory for it.
         sealInFlight(pages, of: region)

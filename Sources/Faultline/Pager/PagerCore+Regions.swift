@@ -5,20 +5,43 @@ extension PagerCore {
     func map(
         byteCount: Int, handler: any FaultHandler, options: RegionOptions
     ) throws(PagerError) -> RegionState {
-        let page = SystemPage.size
+        let page = options.usesHugePages ? RegionState.hugePageSize : RegionState.systemPageSize
         guard byteCount > 0, byteCount <= Int.max - page else {
             throw PagerError(.invalidRange, "a region cannot have \(byteCount) bytes")
         }
         let rounded = (byteCount + page - 1) / page * page
         let mapping: Mapping
         do {
-            mapping = try Mapping.anonymous(byteCount: rounded, inheritedByFork: options.isInheritedByFork)
+            mapping =
+                options.usesHugePages
+                ? try Mapping.huge(byteCount: rounded, inheritedByFork: options.isInheritedByFork)
+                : try Mapping.anonymous(byteCount: rounded, inheritedByFork: options.isInheritedByFork)
         } catch {
             throw PagerError(error)
         }
         return try add(
             RegionState(
-                mapping: mapping, ownsMemory: true, pageSize: page, handler: handler, options: options))
+                mapping: mapping, ownsMemory: true, pageSize: page,
+                memoryKind: options.usesHugePages ? .hugePages : .privateAnonymous, handler: handler,
+                options: options))
+    }
+
+    func map(
+        _ memory: SharedMemory, isPrivate: Bool, handler: any FaultHandler, options: RegionOptions
+    ) throws(PagerError) -> RegionState {
+        let mapping: Mapping
+        do {
+            mapping = try Mapping.writableFile(
+                memory.file, byteCount: memory.byteCount, isPrivate: isPrivate,
+                inheritedByFork: options.isInheritedByFork)
+        } catch {
+            throw PagerError(error)
+        }
+        return try add(
+            RegionState(
+                mapping: mapping, ownsMemory: true, pageSize: memory.pageSize,
+                memoryKind: memory.pageSize == RegionState.hugePageSize ? .hugePages : .sharedMemory,
+                handler: handler, options: options))
     }
 
     func register(
@@ -46,14 +69,13 @@ extension PagerCore {
                 range: registered.index.firstOverlap(region.range))
         }
         do {
-            let operations = try kernel.register(region.range, modes: .missing)
-            let needed: Operations = [.copy, .zero, .wake]
-            guard operations.isSuperset(of: needed) else {
+            let offered = try kernel.register(region.range, modes: region.options.modes)
+            region.operations = offered.usable(on: region.memoryKind)
+            guard region.operations.contains(.wake) else {
                 try kernel.unregister(region.range)
                 registered.index.remove(region.range)
                 throw PagerError(
-                    .unsupportedMemory,
-                    "the kernel offers \(operations) for this memory, and \(needed) are needed",
+                    .unsupportedMemory, "the kernel offers only \(offered) for this memory",
                     range: region.range)
             }
         } catch let error as UserfaultfdError {
@@ -67,6 +89,29 @@ extension PagerCore {
         _ = regions.insert(region, for: region.range)
         region.activity = reactor.registerActivity("handler of \(region.options.name)")
         return region
+    }
+
+    /// Write-protects pages that are there; those that are not keep no protection unless the pager asked for it.
+    func protect(_ range: AddressRange, of whole: AddressRange) throws(PagerError) {
+        guard lifecycle == .serving, let kernel, let region = regions.value(at: whole.start),
+            region.range == whole
+        else { throw .shutDown() }
+        let page = UInt(region.pageSize - 1)
+        guard range.byteCount > 0, (range.start | UInt(range.byteCount)) & page == 0, whole.contains(range)
+        else {
+            throw PagerError(.invalidRange, "only whole pages of the region can be protected", range: range)
+        }
+        guard region.operations.contains(.writeProtect) else {
+            throw PagerError(
+                .unsupportedOperation, "the region's modes do not include writes to protected pages",
+                range: range)
+        }
+        switch kernel.protect(range) {
+        case .failed(let error): throw PagerError(error)
+        case .whole: return
+        case let outcome:
+            throw PagerError(.kernel, "the pages could not be protected: \(outcome)", range: range)
+        }
     }
 
     /// Takes a region out of service: its handlers are cancelled, its missing pages sealed, its threads let go.

@@ -11,9 +11,12 @@ extension PagerCore {
         do {
             if let resolution = try callNow(request, of: region) {
                 statistics.synchronousAnswers += 1
-                if installAtOnce(
-                    resolution, range: request.range, pages: pages, of: region, kernel: kernel, isBegun: false
-                ) {
+                if cause.kind == .missing,
+                    installAtOnce(
+                        resolution, range: request.range, pages: pages, of: region, kernel: kernel,
+                        isBegun: false
+                    )
+                {
                     return
                 }
                 begin(pages, of: region)
@@ -53,7 +56,7 @@ extension PagerCore {
         _ resolution: Resolution, range: AddressRange, pages: Range<Int>, of region: RegionState,
         kernel: any FaultKernel, isBegun: Bool
     ) -> Bool {
-        guard resolution.range == nil else { return false }
+        guard resolution.range == nil, !resolution.isWriteProtected else { return false }
         let outcome: Outcome
         let action: Scheduler<Tag>.Action
         switch resolution.action {
@@ -64,11 +67,11 @@ extension PagerCore {
             action = .copy(source: source)
             statistics.copies += 1
             outcome = kernel.copy(from: source, to: range, wake: wakesAtOnce)
-        case .zero:
+        case .zero where region.operations.contains(.zero):
             action = .zero
             statistics.zeroPages += 1
             outcome = kernel.zero(range, wake: wakesAtOnce)
-        case .poison, .retry:
+        default:
             return false
         }
         guard case .whole = outcome else {
@@ -104,7 +107,8 @@ extension PagerCore {
     /// The task of a request has an answer.
     func finish(_ ticket: RequestTicket, _ resolution: Resolution) {
         guard open.remove(ticket) else { return }
-        if isReading, ticket.supplied.isEmpty, ticket.failures == 0, let kernel,
+        if isReading, ticket.supplied.isEmpty, ticket.failures == 0, ticket.cause.kind == .missing,
+            let kernel,
             installAtOnce(
                 resolution, range: ticket.region.range(of: ticket.pages), pages: ticket.pages,
                 of: ticket.region,

@@ -54,8 +54,9 @@ final class PagerCore {
     var retryTimers: [TimerID: RequestTicket] = [:]
     var isCommitScheduled = false
     var isCommitting = false
-    /// The kernel's answer to the first operation of the next commit, when it has been asked already.
-    var knownOutcome: Outcome?
+    /// The kernel's answer to the first operation of the next commit, when it has been asked already, and whether that
+    /// operation woke the threads of what it did.
+    var knownOutcome: (outcome: Outcome, isAwake: Bool)?
     /// Faults that were read are being admitted, in ascending order.
     var isReading = false
     /// Whether the answers to the faults being read wake their threads themselves.

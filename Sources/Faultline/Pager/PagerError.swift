@@ -6,7 +6,7 @@ public struct PagerError: Error, Sendable, CustomStringConvertible {
     public struct Code: Hashable, Sendable, CustomStringConvertible {
         enum Value: Hashable, Sendable {
             case kernel, system, shutDown, invalidRange, overlap, unsupportedMemory, sourceIsRegistered
-            case badResolution, requestIsOver, reactor, handlerFailed
+            case badResolution, requestIsOver, reactor, handlerFailed, unsupportedOperation
         }
         let value: Value
 
@@ -26,6 +26,8 @@ public struct PagerError: Error, Sendable, CustomStringConvertible {
         public static let sourceIsRegistered = Code(value: .sourceIsRegistered)
         /// A resolution is not aligned, lies outside of its request, or is too short for it.
         public static let badResolution = Code(value: .badResolution)
+        /// A resolution, or a call, needs an operation that the kernel does not offer for the region.
+        public static let unsupportedOperation = Code(value: .unsupportedOperation)
         /// A part of an answer came when its request was over.
         public static let requestIsOver = Code(value: .requestIsOver)
         /// A handler threw, and its region's policy was to stop.

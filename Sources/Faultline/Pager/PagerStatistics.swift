@@ -17,6 +17,12 @@ public struct PagerStatistics: Hashable, Sendable {
     public internal(set) var strays = 0
     /// `UFFDIO_COPY` calls.
     public internal(set) var copies = 0
+    /// `UFFDIO_MOVE` calls.
+    public internal(set) var moves = 0
+    /// `UFFDIO_CONTINUE` calls.
+    public internal(set) var continues = 0
+    /// `UFFDIO_WRITEPROTECT` calls that lift the protection.
+    public internal(set) var unprotects = 0
     /// `UFFDIO_ZEROPAGE` calls.
     public internal(set) var zeroPages = 0
     /// `UFFDIO_POISON` calls.
@@ -43,5 +49,5 @@ public struct PagerStatistics: Hashable, Sendable {
     public internal(set) var presentPages = 0
 
     /// All ioctls that resolve or wake.
-    public var ioctls: Int { copies + zeroPages + poisons + wakes }
+    public var ioctls: Int { copies + moves + continues + unprotects + zeroPages + poisons + wakes }
 }

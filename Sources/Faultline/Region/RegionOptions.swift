@@ -1,3 +1,5 @@
+public import Userfault
+
 /// Choices for one region.
 public struct RegionOptions: Sendable {
     /// A name for messages and reports, such as ``FaultFailure/region``.
@@ -11,14 +13,23 @@ public struct RegionOptions: Sendable {
     /// faults.
     public var isInheritedByFork: Bool
 
+    /// Which faults the region's handler is asked about: missing pages, minor faults (shared memory and huge pages only),
+    /// writes to protected pages, and combinations. Missing pages by default.
+    public var modes: RegistrationModes
+    /// Whether memory that the pager maps is made of pages of 2 MiB, which the system must have reserved
+    /// (`vm.nr_hugepages`).
+    public var usesHugePages: Bool
+
     /// Options with defaults. The parameters are the properties of the same names.
     public init(
         name: String = "region", failurePolicy: FailurePolicy = .poison, maximumRequestPages: Int = 256,
-        isInheritedByFork: Bool = false
+        isInheritedByFork: Bool = false, modes: RegistrationModes = .missing, usesHugePages: Bool = false
     ) {
         self.name = name
         self.failurePolicy = failurePolicy
         self.maximumRequestPages = max(maximumRequestPages, 1)
         self.isInheritedByFork = isInheritedByFork
+        self.modes = modes
+        self.usesHugePages = usesHugePages
     }
 }

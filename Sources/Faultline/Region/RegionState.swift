@@ -5,6 +5,9 @@ import Userfault
 final class RegionState {
     let range: AddressRange
     let pageSize: Int
+    let memoryKind: MemoryKind
+    /// What the kernel offered for the range when it was registered.
+    var operations: Operations = []
     let options: RegionOptions
     let handler: any FaultHandler
     /// Keeps the memory mapped.
@@ -15,16 +18,22 @@ final class RegionState {
     private let confinedTable: Confined<FaultTable>
     /// What the stall detector calls the region's handler, if there is one.
     var activity: ActivityID?
+    /// Zeroes to copy from, where the kernel cannot make zero pages (huge pages).
+    var zeroes: Mapping?
+    static let hugePageSize = 2 << 20
+    static let systemPageSize = SystemPage.size
     /// Set when the region is on its way out: late answers and faults on it are dropped.
     var isClosed = false
 
     init(
-        mapping: Mapping, ownsMemory: Bool, pageSize: Int, handler: any FaultHandler, options: RegionOptions
+        mapping: Mapping, ownsMemory: Bool, pageSize: Int, memoryKind: MemoryKind = .privateAnonymous,
+        handler: any FaultHandler, options: RegionOptions
     ) {
         range = mapping.range
         self.mapping = mapping
         self.ownsMemory = ownsMemory
         self.pageSize = pageSize
+        self.memoryKind = memoryKind
         self.handler = handler
         self.options = options
         pool = PageBufferPool(pageSize: pageSize)

@@ -10,8 +10,23 @@ package import Userfault
 package struct Scheduler<Tag> {
     package enum Action: Hashable, Sendable {
         case copy(source: UInt)
+        /// A copy that is write-protected as it is installed.
+        case copyProtected(source: UInt)
+        case move(source: UInt)
+        case mapExisting(isProtected: Bool)
+        case unprotect
         case zero
         case poison
+
+        /// The same action for what lies `bytes` further on.
+        package func advanced(by bytes: UInt) -> Action {
+            switch self {
+            case .copy(let source): .copy(source: source + bytes)
+            case .copyProtected(let source): .copyProtected(source: source + bytes)
+            case .move(let source): .move(source: source + bytes)
+            default: self
+            }
+        }
     }
 
     package struct Piece {
@@ -107,10 +122,7 @@ package struct Scheduler<Tag> {
             startRun(at: run.upperBound)
         }
         let rest = Int(runEnd - position)
-        var action = batch[run.lowerBound].action
-        if case .copy(let source) = action {
-            action = .copy(source: source + (position - batch[run.lowerBound].range.start))
-        }
+        let action = batch[run.lowerBound].action.advanced(by: position - batch[run.lowerBound].range.start)
         let operation = Operation(
             range: AddressRange(start: position, byteCount: singlePages ? min(rest, pageSize) : rest),
             action: action)
@@ -165,11 +177,7 @@ package struct Scheduler<Tag> {
 
     private func joins(_ left: Piece, _ right: Piece) -> Bool {
         guard left.range.end == right.range.start, mayJoin(left.tag, right.tag) else { return false }
-        switch (left.action, right.action) {
-        case (.copy(let a), .copy(let b)): return a + UInt(left.range.byteCount) == b
-        case (.zero, .zero), (.poison, .poison): return true
-        default: return false
-        }
+        return left.action.advanced(by: UInt(left.range.byteCount)) == right.action
     }
 
     private mutating func settle(_ byteCount: Int, _ disposition: Disposition) -> Settlement {

@@ -30,6 +30,17 @@ package struct FaultTable {
         return present.contains(page) ? .wake : .begin
     }
 
+    /// What to do with a write to a protected page.
+    package func admitWrite(_ page: Int) -> Admission {
+        inFlight.contains(page) ? .join : .begin
+    }
+
+    /// A request about `pages`, which are there, is under way.
+    package mutating func beginWrite(_ pages: Range<Int>) { inFlight.insert(pages) }
+
+    /// The request about `pages`, which are there, is over without a result.
+    package mutating func endWrite(_ pages: Range<Int>) { inFlight.remove(pages) }
+
     package func isMissing(_ page: Int) -> Bool { !present.contains(page) && !inFlight.contains(page) }
     package func isPresent(_ page: Int) -> Bool { present.contains(page) }
     package func isInFlight(_ page: Int) -> Bool { inFlight.contains(page) }

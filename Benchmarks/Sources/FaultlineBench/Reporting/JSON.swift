@@ -1,12 +1,27 @@
-/// A JSON value whose objects keep their order. Marked indirect because the compiler, building file by file, otherwise
-/// calls the recursion through the tuple a circular reference.
-indirect enum JSON {
+/// A JSON value whose objects keep their order.
+enum JSON {
     case null
     case bool(Bool)
     case number(Double)
     case string(String)
     case array([JSON])
-    case object([(String, JSON)])
+    /// An object; made by ``object(_:)``. A class, since the compiler, building file by file, calls the recursion through
+    /// a tuple or a struct a circular reference.
+    case members([Member])
+
+    final class Member {
+        let name: String
+        let value: JSON
+
+        init(_ name: String, _ value: JSON) {
+            self.name = name
+            self.value = value
+        }
+    }
+
+    static func object(_ members: [(String, JSON)]) -> JSON {
+        .members(members.map { Member($0.0, $0.1) })
+    }
 
     /// The text, with no white space in it.
     var text: String {
@@ -28,13 +43,13 @@ indirect enum JSON {
                 value.write(to: &result)
             }
             result += "]"
-        case .object(let members):
+        case .members(let members):
             result += "{"
             for (index, member) in members.enumerated() {
                 if index > 0 { result += "," }
-                JSON.quote(member.0, to: &result)
+                JSON.quote(member.name, to: &result)
                 result += ":"
-                member.1.write(to: &result)
+                member.value.write(to: &result)
             }
             result += "}"
         }

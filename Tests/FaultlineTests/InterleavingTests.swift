@@ -45,7 +45,7 @@ struct InterleavingTests {
 
     /// The pages are few and the threads many: the first copy holds its wakes back, what follows it would not.
     @Test func `threads of the part that was done before a refusal are woken`() async throws {
-        let calls = Mutex(0)
+        let calls = Lock(0)
         try await withScriptedPager(
             script: { call, kernel in
                 guard call.kind == .copy else { return nil }

@@ -1,7 +1,6 @@
 import EventReactor
 import Faultline
 import FaultlineTestKit
-import Synchronization
 import Testing
 import Userfault
 
@@ -55,7 +54,7 @@ struct ModeTests {
         try await withPager { pager in
             let memory = try SharedMemory(byteCount: 4 * page)
             memory.store(UInt64(1), toByteOffset: 0)
-            let kinds = Mutex<[Fault.Kind]>([])
+            let kinds = Lock<[Fault.Kind]>([])
             let handler = ClosureHandler { request in
                 kinds.withLock { $0.append(request.kind) }
                 if request.kind == .minor { return .mapExisting }
@@ -75,7 +74,7 @@ struct ModeTests {
         async throws
     {
         try await withPager { pager in
-            let writes = Mutex<[Int]>([])
+            let writes = Lock<[Int]>([])
             let gate = Gate()
             let handler = ClosureHandler { request in
                 if request.kind == .missing {

@@ -172,6 +172,47 @@ struct InterleavingTests {
             })
     }
 
+    /// A copy that is refused leaves poison to be done while the answer to another copy is at hand already: that answer
+    /// must not be taken for the poison's.
+    @Test(.requiresKernelFaults) func `an answer that is at hand is given to its own pages`() async throws {
+        enum Mode { case busy, refusing }
+        let mode = Lock(Mode.busy)
+        let start = Lock<UInt>(0)
+        let source = try PageSource(copying: [UInt8](repeating: 5, count: SystemPage.size))
+        try await withScriptedPager(
+            script: { call, kernel in
+                guard call.kind == .copy else { return nil }
+                if call.range.start == start.withLock({ $0 }) {
+                    if mode.withLock({ $0 }) == .busy { return .again }
+                    return kernel.copy(from: 1, to: call.range, wake: false)
+                }
+                // Somebody else is faster.
+                _ = kernel.copy(from: source.range.start, to: call.range, wake: false)
+                return nil
+            },
+            { pager, _ in
+                let handler = ClosureHandler { try .copy(NumberedPages.buffer(for: $0, first: 1)) }
+                let region = try await pager.map(byteCount: 8 * page, handler: handler)
+                start.withLock { $0 = region.range.start }
+                let first = FaultingThread { MemoryProbe.readThroughKernel(region.range.start, count: 1) }
+                while await pager.statistics.again == 0 { await Task.yield() }
+                // The retry's timer and the second fault become ready in this order while the loop is held.
+                let hold = await LoopHold.take(pager.reactor)
+                try await Task.sleep(for: .milliseconds(5))
+                mode.withLock { $0 = .refusing }
+                let second = FaultingThread {
+                    MemoryProbe.readThroughKernel(region.range.start + UInt(5 * SystemPage.size), count: 1)
+                }
+                await second.waitUntilParked()
+                hold.release()
+                #expect(await first.value == nil)
+                #expect(await second.value == [5])
+                #expect(handler.callCount == 2)
+                #expect(await pager.statistics.exists == 1)
+                #expect(await pager.statistics.poisonedPages == 1)
+            })
+    }
+
     @Test(.requiresKernelFaults) func `without poison the pages are sealed all the same`() async throws {
         try await withScriptedPager(
             script: { call, kernel in

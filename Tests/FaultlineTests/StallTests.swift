@@ -46,8 +46,9 @@ struct StallTests {
             let pager = try await Pager(on: reactor)
             let handler = ClosureHandler { request in
                 // Around the accessor that would have stopped it: the loop waits for itself.
-                _ = MemoryProbe.byte(at: request.range.start)
-                return .zero
+                var buffer = try request.makeBuffer()
+                buffer.store(MemoryProbe.byte(at: request.range.start), toByteOffset: 0)
+                return .copy(buffer)
             }
             let region = try await pager.map(byteCount: 4096, handler: handler)
             let thread = FaultingThread { region.load(fromByteOffset: 0, as: UInt64.self) }

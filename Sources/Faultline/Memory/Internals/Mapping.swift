@@ -63,7 +63,8 @@ package final class Mapping: Sendable {
 
     /// Private anonymous memory in pages of 2 MiB, reserved from the system's pool.
     package static func huge(byteCount: Int, inheritedByFork: Bool) throws(SystemFailure) -> Mapping {
-        let hugePages = CInt(0x40000 | 21 << 26)  // MAP_HUGETLB | MAP_HUGE_2MB, which Glibc's module does not have
+        // MAP_HUGETLB | MAP_HUGE_2MB, which Glibc's module does not have.
+        let hugePages = CInt(0x40000 | 21 << 26)
         let mapping = try map(
             byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | hugePages, -1, 0)
         if !inheritedByFork { mapping.hideFromChildren() }

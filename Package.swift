@@ -31,10 +31,15 @@ let package = Package(
             name: "FaultlineTestKit", dependencies: ["EventReactor", "Faultline", "Userfault"],
             swiftSettings: strict),
 
-        // Header-only as well: raw memory, threads and forks for tests.
+        // Raw memory, threads and forks for tests.
         .target(name: "CTestSupport", path: "Tests/CTestSupport"),
         .testTarget(
             name: "UserfaultTests", dependencies: ["CTestSupport", "FaultlineTestKit", "Userfault"],
+            swiftSettings: strict),
+        // The kernel's own cases, one test each, against the kernel that runs.
+        .testTarget(
+            name: "ConformanceTests",
+            dependencies: ["CTestSupport", "EventReactor", "FaultlineTestKit", "Userfault"],
             swiftSettings: strict),
         .testTarget(
             name: "EventReactorTests", dependencies: ["CLibevent", "EventReactor"], swiftSettings: strict),

@@ -114,6 +114,19 @@ extension UserfaultfdError {
             "The descriptor was never enabled (UFFDIO_API)."
         case (.status, .invalidArgument):
             "The descriptor is no userfaultfd."
+        case (.scan, .notATerminal):
+            "PAGEMAP_SCAN needs Linux 6.7; until then follow write-protect faults."
+        case (.scan, .notPermitted):
+            "Protecting while scanning needs a range registered for write-protection, with asynchronousWriteProtect where that was "
+                + "asked for."
+        case (.scan, .invalidArgument):
+            "The range must be page-aligned, the categories those of this kernel, and the room for runs not empty."
+        case (.openPagemap, .accessDenied), (.openPagemap, .notPermitted):
+            "Looking into another process needs the right to trace it (CAP_SYS_PTRACE, or the same user)."
+        case (.openPagemap, .noEntry):
+            "There is no such process, or /proc is not mounted."
+        case (.readPagemap, .noProcess), (.scan, .noProcess):
+            "The process has exited, or has no such address."
         case (.status, .noEntry):
             "/proc is not mounted."
         default: nil

@@ -35,6 +35,9 @@ extension UserfaultfdError.Operation: CustomStringConvertible {
         case .move: "Moving (UFFDIO_MOVE)"
         case .read: "Reading messages (read)"
         case .status: "Reading the status (/proc/self/fdinfo)"
+        case .openPagemap: "Opening a pagemap"
+        case .scan: "Scanning pages (PAGEMAP_SCAN)"
+        case .readPagemap: "Reading a pagemap"
         default: "Operation \(rawValue)"
         }
     }

@@ -75,5 +75,11 @@ extension UserfaultfdError {
         public static let read = Operation(rawValue: 12)
         /// Reading `/proc/self/fdinfo`.
         public static let status = Operation(rawValue: 13)
+        /// Opening `/proc/PID/pagemap`.
+        public static let openPagemap = Operation(rawValue: 14)
+        /// `PAGEMAP_SCAN`
+        public static let scan = Operation(rawValue: 15)
+        /// Reading an entry of `/proc/PID/pagemap`.
+        public static let readPagemap = Operation(rawValue: 16)
     }
 }

@@ -216,6 +216,51 @@ static inline struct cuserfaultfd_status cuserfaultfd_read_status(int fd) {
     return out;
 }
 
+// MARK: Pagemap
+
+// A result of PAGEMAP_SCAN: the number of regions written, and where the walk ended.
+struct cuserfaultfd_scan {
+    int32_t error;
+    int64_t count;
+    uint64_t walk_end;
+};
+
+// An entry of pagemap: one word for each page.
+struct cuserfaultfd_entry {
+    int32_t error;
+    uint64_t value;
+};
+
+// The pagemap of a process, 0 for this one; or a negated errno.
+static inline int cuserfaultfd_pagemap_open(int process) {
+    char path[64] = "/proc/self/pagemap";
+    if (process != 0) snprintf(path, sizeof(path), "/proc/%d/pagemap", process);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+// `filter`: category_inverted, category_mask, category_anyof_mask, return_mask.
+static inline struct cuserfaultfd_scan cuserfaultfd_pagemap_scan(
+    int fd, uint64_t start, uint64_t end, uint64_t flags, uint64_t max_pages, uint64_t inverted, uint64_t all,
+    uint64_t any, uint64_t wanted, void *regions, uint64_t capacity) {
+    struct cuserfaultfd_pm_scan_arg arg = {
+        .size = sizeof(arg), .flags = flags, .start = start, .end = end, .walk_end = start,
+        .vec = (uint64_t)(uintptr_t)regions, .vec_len = capacity, .max_pages = max_pages,
+        .category_inverted = inverted, .category_mask = all, .category_anyof_mask = any, .return_mask = wanted};
+    long count = ioctl(fd, CUSERFAULTFD_PAGEMAP_SCAN, &arg);
+    return (struct cuserfaultfd_scan){count < 0 ? errno : 0, count < 0 ? 0 : count, arg.walk_end};
+}
+
+static inline struct cuserfaultfd_entry cuserfaultfd_pagemap_entry(int fd, uint64_t page) {
+    struct cuserfaultfd_entry out = {0, 0};
+    ssize_t got;
+    do got = pread(fd, &out.value, sizeof(out.value), (off_t)(page * sizeof(out.value)));
+    while (got < 0 && errno == EINTR);
+    // Nothing to read: the address lies behind the last of the process, or the process is gone.
+    if (got != (ssize_t)sizeof(out.value)) out.error = got < 0 ? errno : ESRCH;
+    return out;
+}
+
 static inline int64_t cuserfaultfd_page_size(void) { return sysconf(_SC_PAGESIZE); }
 
 // A file of no name, in memory, of ordinary or 2 MiB pages.

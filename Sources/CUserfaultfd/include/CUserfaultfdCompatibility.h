@@ -60,6 +60,30 @@ struct uffdio_move {
 #define UFFDIO_MOVE _IOWR(UFFDIO, _UFFDIO_MOVE, struct uffdio_move)
 #endif
 
+// Linux 6.7, of <linux/fs.h>, which clashes with C library headers: so under names of our own.
+struct cuserfaultfd_page_region {
+    __u64 start;
+    __u64 end;
+    __u64 categories;
+};
+struct cuserfaultfd_pm_scan_arg {
+    __u64 size;
+    __u64 flags;
+    __u64 start;
+    __u64 end;
+    __u64 walk_end;
+    __u64 vec;
+    __u64 vec_len;
+    __u64 max_pages;
+    __u64 category_inverted;
+    __u64 category_mask;
+    __u64 category_anyof_mask;
+    __u64 return_mask;
+};
+#define CUSERFAULTFD_PAGEMAP_SCAN _IOWR('f', 16, struct cuserfaultfd_pm_scan_arg)
+
+_Static_assert(sizeof(struct cuserfaultfd_page_region) == 24, "layout of page_region");
+_Static_assert(sizeof(struct cuserfaultfd_pm_scan_arg) == 96, "layout of pm_scan_arg");
 _Static_assert(sizeof(struct uffdio_api) == 24, "layout of uffdio_api");
 _Static_assert(sizeof(struct uffdio_range) == 16, "layout of uffdio_range");
 _Static_assert(sizeof(struct uffdio_register) == 32, "layout of uffdio_register");

@@ -96,12 +96,18 @@ extension PagerCore {
         open.add(ticket)
         // A handler that does not suspend has answered when this returns.
         let runner = idleRunners.popLast() ?? HandlerRunner(reactor, link)
-        reactor.asActivity(region.activity) { runner.run(ticket, on: reactor) }
+        // Asked here, since the call of a closure in another module is felt by every fault.
+        if region.activity == nil {
+            runner.run(ticket, on: reactor)
+        } else {
+            reactor.asActivity(region.activity) { runner.run(ticket, on: reactor) }
+        }
     }
 
     @inline(__always)
     private func callNow(_ request: FaultRequest, of region: RegionState) throws -> Resolution? {
-        try reactor.asActivity(region.activity) { try region.handler.resolveNow(request) }
+        if region.activity == nil { return try region.handler.resolveNow(request) }
+        return try reactor.asActivity(region.activity) { try region.handler.resolveNow(request) }
     }
 
     /// The task of a request has an answer.

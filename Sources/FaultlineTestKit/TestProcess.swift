@@ -1,9 +1,11 @@
 /// What tests need to know of, or do to, their own process.
 public enum TestProcess {
-    /// The bytes of memory that are resident (`/proc/self/statm`). Of the whole process: for exit tests.
+    /// The bytes of anonymous memory that are resident (`RssAnon` in `/proc/self/status`). Of the whole process: for exit
+    /// tests. Programs and libraries are left out: the kernel maps them in pieces as it pleases.
     public static var residentBytes: Int {
-        let fields = ThreadCalls.readFile("/proc/self/statm")?.split(separator: " ") ?? []
-        return fields.count > 1 ? (Int(fields[1]) ?? 0) * ThreadCalls.pageSize : 0
+        let lines = ThreadCalls.readFile("/proc/self/status")?.split(separator: "\n") ?? []
+        let fields = lines.first { $0.hasPrefix("RssAnon:") }?.split(whereSeparator: \.isWhitespace) ?? []
+        return fields.count > 1 ? (Int(fields[1]) ?? 0) << 10 : 0
     }
 
     /// Whether the address or the thread sanitizer runs along, which has memory and timing of its own.

@@ -8,8 +8,6 @@ extension ThreadCalls {
         return unsafe String(cString: value)
     }
 
-    static var pageSize: Int { Int(sysconf(Int32(_SC_PAGESIZE))) }
-
     static func hasSymbol(_ name: String) -> Bool { unsafe dlsym(nil, name) != nil }
 
     static func becomeNobody() -> Bool {

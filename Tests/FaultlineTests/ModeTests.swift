@@ -164,7 +164,8 @@ struct ModeTests {
         }
     }
 
-    @Test func `what the kernel does not offer for a region is refused before it is asked`() async throws {
+    @Test(.requiresKernelFaults)
+    func `what the kernel does not offer for a region is refused before it is asked`() async throws {
         let log = FailureLog()
         try await withPager(Pager.Configuration(onFailure: { log.add($0) })) { pager in
             let answers: [Resolution] = [.mapExisting, Resolution.zero.writeProtected()]

@@ -42,10 +42,10 @@ release-test: dependencies ## Run every test in an optimised build
 sanitize: sanitize-thread sanitize-address ## Run every test under the thread and the address sanitizer
 
 sanitize-thread: dependencies ## Run every test under the thread sanitizer
-	$(SWIFT) test --sanitize=thread -Xswiftc -DSANITIZED --disable-xctest --scratch-path .build-tsan $(BUILD_FLAGS) $(ARGS)
+	$(SWIFT) test --sanitize=thread --no-parallel -Xswiftc -DSANITIZED --disable-xctest --scratch-path .build-tsan $(BUILD_FLAGS) $(ARGS)
 
 sanitize-address: dependencies ## Run every test under the address sanitizer
-	$(SWIFT) test --sanitize=address -Xswiftc -DSANITIZED --disable-xctest --scratch-path .build-asan $(BUILD_FLAGS) $(ARGS)
+	$(SWIFT) test --sanitize=address --no-parallel -Xswiftc -DSANITIZED --disable-xctest --scratch-path .build-asan $(BUILD_FLAGS) $(ARGS)
 
 lint: ## Check the format of every Swift file
 	$(SWIFT) format lint --strict $(SWIFT_FILES)

@@ -172,7 +172,10 @@ extension PagerCore {
         of region: RegionState,
         owner: Resolution.Owner, failures: Int
     ) {
-        commit()
+        // A commit may leave something pending, say the poisoning of what it was refused: the answer that is at hand must
+        // meet its own piece.
+        while scheduler.hasPending { commit() }
+        flushWakes()
         queue(action, range, of: region, owner: owner, failures: failures)
         knownOutcome = (outcome, wakesAtOnce)
         commit()

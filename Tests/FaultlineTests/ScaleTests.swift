@@ -9,8 +9,6 @@ struct ScaleTests {
     let page = SystemPage.size
 
     @Test func `ten thousand regions, each with its own contents`() async throws {
-        // A sanitizer would need minutes for all of them.
-        let count = TestProcess.hasSanitizer ? 1000 : 10_000
         try await withPager { pager in
             let count = TestProcess.hasSanitizer ? 1_000 : 10_000
             var regions: [Region] = []

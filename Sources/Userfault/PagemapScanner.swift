@@ -45,6 +45,9 @@ public struct PagemapScanner: ~Copyable, Sendable {
     ///
     /// - Parameters:
     ///   - range: page-aligned; may reach over holes.
+    ///   - required: the categories that a page must have, all of them.
+    ///   - alternatives: categories of which a page must have one at least, where there are any.
+    ///   - inverted: the categories whose absence counts as having them.
     ///   - wanted: the categories that tell runs apart, and are in them.
     ///   - options: whether to write-protect what is found.
     ///   - pageLimit: the most pages to find; 0: all.

@@ -12,21 +12,24 @@ public struct FaultRequest: Sendable {
     public let pageSize: Int
     /// How often the handler has failed on these pages already: 0 at the first call.
     public let attempt: Int
+    /// What the first page of `region` is to the handler, in bytes.
+    let baseOffset: Int
 
     let cause: FaultCause
     let pool: PageBufferPool
     /// Set when the request has a task.
     var ticket: RequestTicket?
 
-    /// Why the threads wait; always `missing` as long as regions serve missing pages only.
+    /// Why the threads wait: the page is missing, is there but not mapped (minor), or write-protected.
     public var kind: Fault.Kind { cause.kind }
     /// Whether one of them wants to write.
     public var isWrite: Bool { cause.isWrite }
     /// The kernel's id of one of the threads that wait, as gettid(2) gives it; nil unless
     /// ``Pager/Configuration/reportsThreadIDs`` is set.
     public var threadID: UInt32? { cause.threadID }
-    /// Where the pages begin, in bytes from the start of the region.
-    public var offset: Int { Int(range.start - region.start) }
+    /// Where the pages begin in the region's contents, in bytes: from the start of the region, unless an offset was given when
+    /// it was adopted.
+    public var offset: Int { Int(range.start - region.start) + baseOffset }
     /// The number of bytes to supply.
     public var byteCount: Int { range.byteCount }
     /// The number of pages to supply.

@@ -56,9 +56,10 @@ public final class Pager: Sendable {
             on: reactor, kernel: KernelDescriptor(descriptor), access: access, configuration: configuration)
     }
 
+    /// - Parameter isForeign: whether the descriptor is of another process.
     package init(
         on reactor: Reactor, kernel: any FaultKernel, access: Userfaultfd.Access?,
-        configuration: Configuration
+        configuration: Configuration, isForeign: Bool = false
     ) async throws(PagerError) {
         self.reactor = reactor
         self.access = access
@@ -67,7 +68,8 @@ public final class Pager: Sendable {
             do {
                 let link = PagerLink(reactor: reactor)
                 let core = try PagerCore(
-                    reactor: reactor, kernel: kernel, configuration: configuration, link: link)
+                    reactor: reactor, kernel: kernel, configuration: configuration, link: link,
+                    isForeign: isForeign)
                 link.connect(core)
                 return LoopBound(core, on: reactor)
             } catch {
@@ -209,7 +211,7 @@ public final class Pager: Sendable {
         if let error { throw error }
     }
 
-    private func onCore<T: Sendable>(
+    func onCore<T: Sendable>(
         _ body: @Sendable (PagerCore, Pager) throws(PagerError) -> T
     ) async throws(PagerError) -> T {
         try await reactor.run { () throws(PagerError) in try body(core.value, self) }

@@ -5,6 +5,7 @@ extension PagerCore {
     func map(
         byteCount: Int, handler: any FaultHandler, options: RegionOptions
     ) throws(PagerError) -> RegionState {
+        guard !isForeign else { throw .wrongProcess("mapped", nil) }
         let page = options.usesHugePages ? RegionState.hugePageSize : RegionState.systemPageSize
         guard byteCount > 0, byteCount <= Int.max - page else {
             throw PagerError(.invalidRange, "a region cannot have \(byteCount) bytes")
@@ -29,6 +30,7 @@ extension PagerCore {
     func map(
         _ memory: SharedMemory, isPrivate: Bool, handler: any FaultHandler, options: RegionOptions
     ) throws(PagerError) -> RegionState {
+        guard !isForeign else { throw .wrongProcess("mapped", nil) }
         let mapping: Mapping
         do {
             mapping = try Mapping.writableFile(
@@ -47,39 +49,67 @@ extension PagerCore {
     func register(
         _ range: AddressRange, handler: any FaultHandler, options: RegionOptions
     ) throws(PagerError) -> RegionState {
-        let page = UInt(SystemPage.size)
-        guard range.byteCount > 0, (range.start | UInt(range.byteCount)) & (page - 1) == 0, range.start != 0,
+        guard !isForeign else { throw .wrongProcess("registered; adopt it instead", range) }
+        let page = SystemPage.size
+        try checkBounds(range, pageSize: page)
+        return try add(
+            RegionState(
+                mapping: .borrowed(range), ownsMemory: false, pageSize: page, handler: handler,
+                options: options))
+    }
+
+    /// Takes memory of another process into service.
+    func adopt(
+        _ range: AddressRange, _ memory: MemoryKind, pageSize: Int?, baseOffset: Int,
+        handler: any FaultHandler, options: RegionOptions
+    ) throws(PagerError) -> RegionState {
+        guard isForeign else { throw .wrongProcess("adopted; register it instead", range) }
+        let page =
+            pageSize ?? (memory == .hugePages ? RegionState.hugePageSize : RegionState.systemPageSize)
+        guard page >= RegionState.systemPageSize, page & (page - 1) == 0, baseOffset >= 0 else {
+            throw PagerError(
+                .invalidRange, "pages of \(page) bytes at offset \(baseOffset) cannot be served", range: range
+            )
+        }
+        try checkBounds(range, pageSize: page)
+        return try add(
+            RegionState(
+                mapping: .borrowed(range), ownsMemory: false, pageSize: page, memoryKind: memory,
+                baseOffset: baseOffset, handler: handler, options: options))
+    }
+
+    private func checkBounds(_ range: AddressRange, pageSize: Int) throws(PagerError) {
+        guard range.byteCount > 0, range.isAligned(to: pageSize), range.start != 0,
             range.start <= UInt.max - UInt(range.byteCount)
         else {
             throw PagerError(
-                .invalidRange, "a region must begin and end at multiples of \(page) bytes and not be empty",
-                range: range)
+                .invalidRange,
+                "a region must begin and end at multiples of \(pageSize) bytes and not be empty", range: range
+            )
         }
-        return try add(
-            RegionState(
-                mapping: .borrowed(range), ownsMemory: false, pageSize: Int(page), handler: handler,
-                options: options))
     }
 
     private func add(_ region: RegionState) throws(PagerError) -> RegionState {
         guard lifecycle == .serving, let kernel else { throw .shutDown() }
-        guard registered.index.insert((), for: region.range) else {
+        guard served.index.insert((), for: region.range) else {
             throw PagerError(
                 .overlap, "the range overlaps one that is registered on this reactor",
-                range: registered.index.firstOverlap(region.range))
+                range: served.index.firstOverlap(region.range))
         }
         do {
             let offered = try kernel.register(region.range, modes: region.options.modes)
             region.operations = offered.usable(on: region.memoryKind)
+            // The pages of one process cannot be moved to another.
+            if isForeign { region.operations.remove(.move) }
             guard region.operations.contains(.wake) else {
                 try kernel.unregister(region.range)
-                registered.index.remove(region.range)
+                served.index.remove(region.range)
                 throw PagerError(
                     .unsupportedMemory, "the kernel offers only \(offered) for this memory",
                     range: region.range)
             }
         } catch let error as UserfaultfdError {
-            registered.index.remove(region.range)
+            served.index.remove(region.range)
             throw PagerError(error)
         } catch let error as PagerError {
             throw error
@@ -147,7 +177,7 @@ extension PagerCore {
         if let kernel {
             do { try kernel.unregister(region.range) } catch { report(PagerError(error)) }
         }
-        registered.index.remove(region.range)
+        served.index.remove(region.range)
         reactor.unregisterActivity(region.activity)
     }
 }

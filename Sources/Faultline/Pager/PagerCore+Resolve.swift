@@ -7,7 +7,7 @@ extension PagerCore {
         statistics.requests += 1
         let request = FaultRequest(
             range: region.range(of: pages), region: region.range, pageSize: region.pageSize, attempt: 0,
-            cause: cause, pool: region.pool)
+            baseOffset: region.baseOffset, cause: cause, pool: region.pool)
         do {
             if let resolution = try callNow(request, of: region) {
                 statistics.synchronousAnswers += 1
@@ -35,7 +35,7 @@ extension PagerCore {
         statistics.requests += 1
         let request = FaultRequest(
             range: region.range(of: pages), region: region.range, pageSize: region.pageSize,
-            attempt: failures,
+            attempt: failures, baseOffset: region.baseOffset,
             cause: cause, pool: region.pool)
         do {
             if let resolution = try callNow(request, of: region) {

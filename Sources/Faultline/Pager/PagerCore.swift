@@ -38,7 +38,11 @@ final class PagerCore {
     let reactor: Reactor
     let configuration: Pager.Configuration
     let link: PagerLink
+    /// The registered ranges of this process's memory.
     let registered: RegisteredRanges
+    /// Those of the memory that this pager serves: the same, unless it belongs to another process.
+    let served: RegisteredRanges
+    let isForeign: Bool
     /// Gone, and closed, once the pager is.
     var kernel: (any FaultKernel)?
     var source: DescriptorSource?
@@ -68,13 +72,16 @@ final class PagerCore {
     var closeWaiters: [CheckedContinuation<Void, Never>] = []
 
     init(
-        reactor: Reactor, kernel: any FaultKernel, configuration: Pager.Configuration, link: PagerLink
+        reactor: Reactor, kernel: any FaultKernel, configuration: Pager.Configuration, link: PagerLink,
+        isForeign: Bool
     ) throws(ReactorError) {
         self.reactor = reactor
         self.kernel = kernel
         self.configuration = configuration
         self.link = link
         registered = reactor.attachment { RegisteredRanges() }
+        served = isForeign ? RegisteredRanges() : registered
+        self.isForeign = isForeign
         batch = EventReader(capacity: configuration.messagesPerRead)
         arrivals.reserveCapacity(configuration.messagesPerRead)
         source = try reactor.addDescriptor(

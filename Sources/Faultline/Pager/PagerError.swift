@@ -65,6 +65,10 @@ public struct PagerError: Error, Sendable, CustomStringConvertible {
         systemFailure = failure
     }
 
+    static func wrongProcess(_ what: String, _ range: AddressRange?) -> PagerError {
+        PagerError(.unsupportedOperation, "memory of the pager's process cannot be \(what)", range: range)
+    }
+
     static func shutDown() -> PagerError {
         PagerError(.shutDown, "the pager has been shut down; make a new one")
     }

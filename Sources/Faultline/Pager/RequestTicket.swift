@@ -32,7 +32,7 @@ final class RequestTicket: @unchecked Sendable {
     var request: FaultRequest {
         FaultRequest(
             range: region.range(of: pages), region: region.range, pageSize: region.pageSize,
-            attempt: failures,
+            attempt: failures, baseOffset: region.baseOffset,
             cause: cause, pool: region.pool, ticket: self)
     }
 }

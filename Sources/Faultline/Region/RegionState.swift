@@ -6,6 +6,8 @@ final class RegionState {
     let range: AddressRange
     let pageSize: Int
     let memoryKind: MemoryKind
+    /// What the first page is to the handler, in bytes.
+    let baseOffset: Int
     /// What the kernel offered for the range when it was registered.
     var operations: Operations = []
     let options: RegionOptions
@@ -27,13 +29,14 @@ final class RegionState {
 
     init(
         mapping: Mapping, ownsMemory: Bool, pageSize: Int, memoryKind: MemoryKind = .privateAnonymous,
-        handler: any FaultHandler, options: RegionOptions
+        baseOffset: Int = 0, handler: any FaultHandler, options: RegionOptions
     ) {
         range = mapping.range
         self.mapping = mapping
         self.ownsMemory = ownsMemory
         self.pageSize = pageSize
         self.memoryKind = memoryKind
+        self.baseOffset = baseOffset
         self.handler = handler
         self.options = options
         pool = PageBufferPool(pageSize: pageSize)

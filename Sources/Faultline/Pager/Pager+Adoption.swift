@@ -1,0 +1,61 @@
+public import EventReactor
+public import Userfault
+
+extension Pager {
+    /// A pager for memory of another process: on a descriptor that this process was handed, and closes in the end. Any
+    /// thread; goes to the reactor's thread and back. Any number of them may live on one reactor.
+    ///
+    /// Memory is taken into service with ``adopt(_:memory:pageSize:offset:handler:options:)``. That the other process has
+    /// ended is noticed when the kernel refuses an answer to it (`ESRCH`): the pager stops then.
+    ///
+    /// - Parameters:
+    ///   - reactor: where faults are read and handlers run.
+    ///   - descriptor: enabled (`UFFDIO_API`) by the process that made it, which is the one whose memory it serves.
+    ///   - configuration: as for a pager of this process's memory; `reportsThreadIDs` has no effect, the descriptor's features
+    ///     count.
+    /// - Throws: ``PagerError`` when the reactor has been shut down.
+    public convenience init(
+        on reactor: Reactor, adopting descriptor: consuming Userfaultfd,
+        configuration: Configuration = Configuration()
+    ) async throws(PagerError) {
+        let access = descriptor.access
+        try await self.init(
+            on: reactor, kernel: KernelDescriptor(descriptor), access: access, configuration: configuration,
+            isForeign: true)
+    }
+
+    /// Takes memory of the pager's process into service. Pages that are there already stay as they are. Any thread; goes
+    /// to the reactor's thread and back (`UFFDIO_REGISTER`, which has no effect where that process has registered the range
+    /// for these modes already).
+    ///
+    /// - Parameters:
+    ///   - range: addresses in the other process, multiples of its page size.
+    ///   - memory: what the memory is made of there; decides what may be done to its pages.
+    ///   - pageSize: in bytes; nil for the system's, or 2 MiB for huge pages.
+    ///   - offset: what the first page is to the handler, in bytes (``FaultRequest/offset``).
+    ///   - handler: supplies the pages, from memory of this process.
+    ///   - options: name, failure policy, limits and modes.
+    /// - Throws: ``PagerError``: not a pager of another process's memory, misaligned, overlapping, or refused by the kernel.
+    public func adopt(
+        _ range: AddressRange, memory: MemoryKind = .privateAnonymous, pageSize: Int? = nil, offset: Int = 0,
+        handler: any FaultHandler, options: RegionOptions = RegionOptions()
+    ) async throws(PagerError) -> AdoptedRegion {
+        try await onCore { core, pager throws(PagerError) in
+            AdoptedRegion(
+                state: try core.adopt(
+                    range, memory, pageSize: pageSize, baseOffset: offset, handler: handler, options: options),
+                pager: pager)
+        }
+    }
+
+    /// Takes a region out of service: its handlers' tasks are cancelled, pages that were never supplied raise SIGBUS
+    /// from now on, threads that wait are let go (to find just that). Any thread; goes to the reactor's thread and back
+    /// (`UFFDIO_POISON`, `UFFDIO_UNREGISTER`, `UFFDIO_WAKE`).
+    ///
+    /// - Parameter region: one of this pager's.
+    /// - Throws: ``PagerError`` when the region is not one of this pager, or was released before.
+    public func release(_ region: AdoptedRegion) async throws(PagerError) {
+        let range = region.range
+        try await onCore { core, _ throws(PagerError) in try core.remove(range) }
+    }
+}

@@ -108,7 +108,7 @@ struct SchedulingModelTests {
             let region = RegionState(
                 mapping: try Mapping.anonymous(byteCount: SystemPage.size), ownsMemory: true,
                 pageSize: SystemPage.size, handler: ZeroFillHandler(), options: RegionOptions())
-            let cause = FaultCause(kind: .missing, isWrite: false)
+            let cause = FaultCause(kind: .missing, isWrite: false, demand: 0..<1)
             var list = TicketList()
             var all: [RequestTicket] = []
             var open: Set<ObjectIdentifier> = []

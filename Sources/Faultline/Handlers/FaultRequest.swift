@@ -1,6 +1,6 @@
 public import Userfault
 
-/// A run of adjacent pages of one region that threads wait for.
+/// A run of adjacent pages of one region that threads wait for, with those that are to be filled ahead of them.
 ///
 /// Its properties may be read on any thread; that neither blocks nor allocates.
 public struct FaultRequest: Sendable {
@@ -27,6 +27,15 @@ public struct FaultRequest: Sendable {
     /// The kernel's id of one of the threads that wait, as gettid(2) gives it; nil unless
     /// ``Pager/Configuration/reportsThreadIDs`` is set.
     public var threadID: UInt32? { cause.threadID }
+    /// The part of ``range`` that threads were seen waiting for: all of it, unless the region is filled ahead of its readers
+    /// (``ReadAheadPolicy``), and nothing for a prefetch. An answer must cover at least this part; where it leaves other pages
+    /// open, they are asked for again when somebody needs them.
+    public var demand: AddressRange {
+        let first = Int(range.start - region.start) / pageSize
+        let pages = cause.demand.clamped(to: first..<first + pageCount)
+        return AddressRange(
+            start: region.start + UInt(pages.lowerBound * pageSize), byteCount: pages.count * pageSize)
+    }
     /// Where the pages begin in the region's contents, in bytes: from the start of the region, unless an offset was given when
     /// it was adopted.
     public var offset: Int { Int(range.start - region.start) + baseOffset }

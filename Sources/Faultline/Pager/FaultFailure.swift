@@ -10,6 +10,9 @@ public struct FaultFailure: Sendable {
         case poisoned
         /// The pages, to which somebody writes, are there and protected: the write was let through.
         case unprotected
+        /// Nobody was seen waiting for all of the pages: those that are filled ahead of time are asked for again when somebody
+        /// does. What becomes of the others, if there are any, is told separately.
+        case abandoned
         /// The pager stops.
         case stopped
         /// The range went away by itself (unmapped); its threads have been woken.

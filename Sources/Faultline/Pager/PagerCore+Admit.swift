@@ -90,7 +90,9 @@ extension PagerCore: ReadinessHandler {
             let end = run(from: first, kind: fault.kind, of: region, isWrite: &isWrite, next: &next) {
                 region.table.isMissing($0)
             }
-            let cause = FaultCause(kind: fault.kind, isWrite: isWrite, threadID: fault.threadID)
+            let cause = FaultCause(
+                kind: fault.kind, isWrite: isWrite, threadID: fault.threadID, demand: first..<end)
+            if region.isWatched { return askAhead(region, cause: cause, kernel: kernel) }
             askFirst(region, pages: first..<end, cause: cause, kernel: kernel)
         }
     }
@@ -107,7 +109,8 @@ extension PagerCore: ReadinessHandler {
         }
         region.table.beginWrite(first..<end)
         statistics.inFlightPages += end - first
-        let cause = FaultCause(kind: .writeProtect, isWrite: true, threadID: fault.threadID)
+        let cause = FaultCause(
+            kind: .writeProtect, isWrite: true, threadID: fault.threadID, demand: first..<end)
         ask(region, pages: first..<end, cause: cause, failures: 0)
     }
 

@@ -19,7 +19,9 @@ extension PagerCore {
         }
         ticket.supplied.append(pages)
         hold(resolution.owner)
-        enqueue(resolution, covering: range, part: range, region: region, failures: ticket.failures)
+        enqueue(
+            resolution, covering: range, part: range, region: region, failures: ticket.failures,
+            demand: ticket.cause.demand)
         letGo(resolution.owner, of: region)
     }
 
@@ -30,7 +32,9 @@ extension PagerCore {
     ) {
         if case .retry(let delay) = resolution.action {
             pages.forEachPart(outside: supplied) { part in
-                askAgain(part, of: region, cause: cause, failures: failures, after: delay)
+                forEachWanted(part, of: region, cause) { wanted in
+                    askAgain(wanted, of: region, cause: cause, failures: failures, after: delay)
+                }
             }
             return
         }
@@ -41,15 +45,17 @@ extension PagerCore {
             filled.forEachPart(outside: supplied) { part in
                 enqueue(
                     resolution, covering: range, part: region.range(of: part), region: region,
-                    failures: failures)
+                    failures: failures, demand: cause.demand)
             }
             letGo(resolution.owner, of: region)
             guard filled != pages else { return }
             pages.forEachPart(outside: supplied + [filled]) { part in
-                let error = PagerError(
-                    .badResolution, "the last resolution left pages of its request open",
-                    range: region.range(of: part))
-                fail(part, of: region, error: error, cause: cause, failures: failures + 1)
+                forEachWanted(part, of: region, cause) { wanted in
+                    let error = PagerError(
+                        .badResolution, "the last resolution left pages of its request open",
+                        range: region.range(of: wanted))
+                    fail(wanted, of: region, error: error, cause: cause, failures: failures + 1)
+                }
             }
         } catch {
             pages.forEachPart(outside: supplied) { part in
@@ -107,7 +113,7 @@ extension PagerCore {
     /// Hands `part` of a resolution that fills `whole` to the scheduler.
     private func enqueue(
         _ resolution: Resolution, covering whole: AddressRange, part: AddressRange, region: RegionState,
-        failures: Int
+        failures: Int, demand: Range<Int>
     ) {
         let action: Scheduler<Tag>.Action
         switch resolution.action {
@@ -118,18 +124,20 @@ extension PagerCore {
         case .mapExisting: action = .mapExisting(isProtected: resolution.isWriteProtected)
         case .unprotect: action = .unprotect
         case .zero where !region.operations.contains(.zero):
-            return copyZeroes(part, of: region, failures: failures)
+            return copyZeroes(part, of: region, failures: failures, demand: demand)
         case .zero: action = .zero
         case .poison: action = .poison
         case .retry: return
         }
         guard isReading else {
-            queue(action, part, of: region, owner: resolution.owner, failures: failures)
+            queue(action, part, of: region, owner: resolution.owner, failures: failures, demand: demand)
             return scheduleCommit()
         }
         let outcome = perform(action, part, wake: wakesAtOnce)
         guard case .whole = outcome else {
-            return goOn(after: outcome, action, part, of: region, owner: resolution.owner, failures: failures)
+            return goOn(
+                after: outcome, action, part, of: region, owner: resolution.owner, failures: failures,
+                demand: demand)
         }
         install(part, of: region, action: action)
         statistics.bytes += part.byteCount
@@ -137,46 +145,46 @@ extension PagerCore {
     }
 
     /// Huge pages cannot be had as zero pages: one page of zeroes is copied to each.
-    private func copyZeroes(_ range: AddressRange, of region: RegionState, failures: Int) {
+    private func copyZeroes(
+        _ range: AddressRange, of region: RegionState, failures: Int, demand: Range<Int>
+    ) {
         do {
             let zeroes = try region.zeroes ?? Mapping.anonymous(byteCount: region.pageSize)
             region.zeroes = zeroes
             for page in region.pages(of: range) {
                 queue(
                     .copy(source: zeroes.address), region.range(of: page..<page + 1), of: region,
-                    owner: .none,
-                    failures: failures)
+                    owner: .none, failures: failures, demand: demand)
             }
             scheduleCommit()
         } catch {
-            let cause = FaultCause(kind: .missing, isWrite: false)
+            let cause = FaultCause(kind: .missing, isWrite: false, demand: demand)
             fail(region.pages(of: range), of: region, error: error, cause: cause, failures: failures + 1)
         }
     }
 
     private func queue(
         _ action: Scheduler<Tag>.Action, _ range: AddressRange, of region: RegionState,
-        owner: Resolution.Owner,
-        failures: Int
+        owner: Resolution.Owner, failures: Int, demand: Range<Int>
     ) {
         hold(owner)
         scheduler.add(
             Scheduler.Piece(
                 range: range, action: action, pageSize: region.pageSize,
-                tag: Tag(region: region, owner: owner, failures: failures, giveUp: false)))
+                tag: Tag(region: region, owner: owner, failures: failures, demand: demand, giveUp: false)))
     }
 
     /// The kernel has not taken a piece whole: from here on it takes the ordinary road.
     func goOn(
         after outcome: Outcome, _ action: Scheduler<Tag>.Action, _ range: AddressRange,
         of region: RegionState,
-        owner: Resolution.Owner, failures: Int
+        owner: Resolution.Owner, failures: Int, demand: Range<Int>
     ) {
         // A commit may leave something pending, say the poisoning of what it was refused: the answer that is at hand must
         // meet its own piece.
         while scheduler.hasPending { commit() }
         flushWakes()
-        queue(action, range, of: region, owner: owner, failures: failures)
+        queue(action, range, of: region, owner: owner, failures: failures, demand: demand)
         knownOutcome = (outcome, wakesAtOnce)
         commit()
     }

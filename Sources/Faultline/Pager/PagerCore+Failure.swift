@@ -6,6 +6,14 @@ extension PagerCore {
     @inline(never)
     func fail(_ pages: Range<Int>, of region: RegionState, error: any Error, cause: FaultCause, failures: Int)
     {
+        let wanted = pages.clamped(to: cause.demand)
+        guard wanted == pages else {
+            // What nobody waits for is not held against the handler: it is asked again when somebody does.
+            tell(region, pages, error, failures, .abandoned)
+            return forEachWanted(pages, of: region, cause) { wanted in
+                fail(wanted, of: region, error: error, cause: cause, failures: failures)
+            }
+        }
         statistics.failures += 1
         let policy = region.options.failurePolicy
         let action: FaultFailure.Action
@@ -18,7 +26,7 @@ extension PagerCore {
             scheduler.add(
                 Scheduler.Piece(
                     range: region.range(of: pages), action: .unprotect, pageSize: region.pageSize,
-                    tag: Tag(region: region, owner: .none, failures: failures, giveUp: true)))
+                    tag: Tag(region: region, owner: .none, failures: failures, demand: pages, giveUp: true)))
             scheduleCommit()
             action = .unprotected
         } else if policy.fallback == .poison || lifecycle != .serving {
@@ -29,6 +37,27 @@ extension PagerCore {
         }
         tell(region, pages, error, failures, action)
         if action == .stopped { stop(because: PagerError.stopped(by: error, range: region.range(of: pages))) }
+    }
+
+    /// Calls `body` for the part of `pages` that threads were seen waiting for, and forgets about the rest: whoever has come to
+    /// wait there since faults again.
+    func forEachWanted(
+        _ pages: Range<Int>, of region: RegionState, _ cause: FaultCause, _ body: (Range<Int>) -> Void
+    ) {
+        let wanted = pages.clamped(to: cause.demand)
+        guard !wanted.isEmpty else { return abandon(pages, of: region, cause) }
+        abandon(pages.lowerBound..<wanted.lowerBound, of: region, cause)
+        abandon(wanted.upperBound..<pages.upperBound, of: region, cause)
+        body(wanted)
+    }
+
+    /// Pages in flight are not to be supplied after all.
+    func abandon(_ pages: Range<Int>, of region: RegionState, _ cause: FaultCause) {
+        guard !pages.isEmpty else { return }
+        if cause.prefetch != 0 { prefetches[cause.prefetch]?.progress.failedPages += pages.count }
+        region.table.forget(pages)
+        statistics.inFlightPages -= pages.count
+        wake(region.range(of: pages))
     }
 
     /// Asks the handler anew after a pause; the pages stay in flight.
@@ -55,7 +84,7 @@ extension PagerCore {
         scheduler.add(
             Scheduler.Piece(
                 range: region.range(of: pages), action: .poison, pageSize: region.pageSize,
-                tag: Tag(region: region, owner: .none, failures: failures, giveUp: true)))
+                tag: Tag(region: region, owner: .none, failures: failures, demand: pages, giveUp: true)))
         scheduleCommit()
     }
 
@@ -65,7 +94,8 @@ extension PagerCore {
         let pages = region.pages(of: part)
         guard piece.tag.giveUp else {
             let cause = FaultCause(
-                kind: piece.action == .unprotect ? .writeProtect : .missing, isWrite: false)
+                kind: piece.action == .unprotect ? .writeProtect : .missing, isWrite: false,
+                demand: piece.tag.demand)
             fail(pages, of: region, error: PagerError(error), cause: cause, failures: piece.tag.failures + 1)
             return
         }

@@ -178,6 +178,8 @@ extension PagerCore {
             do { try kernel.unregister(region.range) } catch { report(PagerError(error)) }
         }
         served.index.remove(region.range)
+        endPrefetches(of: region)
+        statistics.add(region.watch.readAhead)
         reactor.unregisterActivity(region.activity)
     }
 }

@@ -14,8 +14,7 @@ extension PagerCore {
                 if cause.kind == .missing,
                     installAtOnce(
                         resolution, range: request.range, pages: pages, of: region, kernel: kernel,
-                        isBegun: false
-                    )
+                        demand: cause.demand, isBegun: false)
                 {
                     return
                 }
@@ -54,7 +53,7 @@ extension PagerCore {
     /// False when nothing was done.
     private func installAtOnce(
         _ resolution: Resolution, range: AddressRange, pages: Range<Int>, of region: RegionState,
-        kernel: any FaultKernel, isBegun: Bool
+        kernel: any FaultKernel, demand: Range<Int>, isBegun: Bool
     ) -> Bool {
         guard resolution.range == nil, !resolution.isWriteProtected else { return false }
         let outcome: Outcome
@@ -76,7 +75,9 @@ extension PagerCore {
         }
         guard case .whole = outcome else {
             if !isBegun { begin(pages, of: region) }
-            goOn(after: outcome, action, range, of: region, owner: resolution.owner, failures: 0)
+            goOn(
+                after: outcome, action, range, of: region, owner: resolution.owner, failures: 0,
+                demand: demand)
             return true
         }
         if isBegun {
@@ -94,6 +95,7 @@ extension PagerCore {
     private func start(_ pages: Range<Int>, of region: RegionState, cause: FaultCause, failures: Int) {
         let ticket = RequestTicket(link: link, region: region, pages: pages, cause: cause, failures: failures)
         open.add(ticket)
+        if cause.prefetch != 0 { prefetches[cause.prefetch]?.open += 1 }
         // A handler that does not suspend has answered when this returns.
         let runner = idleRunners.popLast() ?? HandlerRunner(reactor, link)
         // Asked here, since the call of a closure in another module is felt by every fault.
@@ -113,12 +115,13 @@ extension PagerCore {
     /// The task of a request has an answer.
     func finish(_ ticket: RequestTicket, _ resolution: Resolution) {
         guard open.remove(ticket) else { return }
+        defer { if ticket.cause.prefetch != 0 { prefetchAnswered(ticket.cause.prefetch) } }
         if isReading, ticket.supplied.isEmpty, ticket.failures == 0, ticket.cause.kind == .missing,
             let kernel,
             installAtOnce(
                 resolution, range: ticket.region.range(of: ticket.pages), pages: ticket.pages,
                 of: ticket.region,
-                kernel: kernel, isBegun: true)
+                kernel: kernel, demand: ticket.cause.demand, isBegun: true)
         {
             return
         }
@@ -132,6 +135,7 @@ extension PagerCore {
     /// The task of a request has failed.
     func fail(_ ticket: RequestTicket, _ error: any Error) {
         guard open.remove(ticket) else { return }
+        defer { if ticket.cause.prefetch != 0 { prefetchAnswered(ticket.cause.prefetch) } }
         ticket.pages.forEachPart(outside: ticket.supplied) { part in
             fail(part, of: ticket.region, error: error, cause: ticket.cause, failures: ticket.failures + 1)
         }

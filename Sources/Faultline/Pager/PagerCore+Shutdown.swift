@@ -58,6 +58,7 @@ extension PagerCore {
     func snapshot() -> PagerStatistics {
         var snapshot = statistics
         snapshot.presentPages = regions.values.reduce(0) { $0 + $1.table.presentCount }
+        for region in regions.values { snapshot.add(region.watch.readAhead) }
         return snapshot
     }
 }

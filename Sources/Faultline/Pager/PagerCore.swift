@@ -14,6 +14,8 @@ final class PagerCore {
         let owner: Resolution.Owner
         /// How often the handler has failed on these pages.
         let failures: Int
+        /// The pages of the request that threads were seen waiting for.
+        let demand: Range<Int>
         /// The pages are poisoned because of this error.
         let giveUp: Bool
     }
@@ -65,6 +67,8 @@ final class PagerCore {
     var isReading = false
     /// Whether the answers to the faults being read wake their threads themselves.
     var wakesAtOnce = true
+    var prefetches: [Int: Prefetch] = [:]
+    var lastPrefetch = 0
     var suspects = SuspectPages()
     var lifecycle = Lifecycle.serving
     var deadlineTimer: TimerID?

@@ -48,6 +48,19 @@ public struct PagerStatistics: Hashable, Sendable {
     /// Pages that are there, poisoned ones included.
     public internal(set) var presentPages = 0
 
+    /// Pages asked for ahead of their readers, prefetches excluded.
+    public internal(set) var readAheadPages = 0
+    /// Those of them that are known to have been read: the reader was met where they end.
+    public internal(set) var readAheadHits = 0
+    /// Those of them whose reader was not heard of any more.
+    public internal(set) var readAheadWaste = 0
+
     /// All ioctls that resolve or wake.
     public var ioctls: Int { copies + moves + continues + unprotects + zeroPages + poisons + wakes }
+
+    mutating func add(_ readAhead: ReadAhead) {
+        readAheadPages += readAhead.filled
+        readAheadHits += readAhead.hits
+        readAheadWaste += readAhead.waste
+    }
 }

@@ -42,6 +42,10 @@ struct FaultCause: Sendable {
     var kind: Fault.Kind
     var isWrite: Bool
     var threadID: UInt32?
+    /// The pages that threads were seen waiting for; the others of the request are filled ahead of them.
+    var demand: Range<Int>
+    /// The prefetch that the request is a part of, by its number; 0 for none.
+    var prefetch = 0
 }
 
 /// The tickets that are open, in no order.

@@ -20,9 +20,4 @@ public final class AdoptedRegion: Sendable {
         name = state.options.name
         self.pager = pager
     }
-
-    /// The length in bytes, a whole number of pages.
-    public var byteCount: Int { range.byteCount }
-    /// The length in pages.
-    public var pageCount: Int { range.byteCount / pageSize }
 }

@@ -25,9 +25,4 @@ public final class Region: Sendable {
         mapping = state.mapping
         self.pager = pager
     }
-
-    /// The length in bytes, a whole number of pages.
-    public var byteCount: Int { range.byteCount }
-    /// The length in pages.
-    public var pageCount: Int { range.byteCount / pageSize }
 }

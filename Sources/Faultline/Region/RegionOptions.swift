@@ -12,7 +12,8 @@ public struct RegionOptions: Sendable {
     /// (`MADV_DONTFORK`); on, pages that were not there when it was forked read as zero in it, since nobody serves its
     /// faults.
     public var isInheritedByFork: Bool
-
+    /// How far the region is filled ahead of its readers; not at all by default.
+    public var readAhead: ReadAheadPolicy
     /// Which faults the region's handler is asked about: missing pages, minor faults (shared memory and huge pages only),
     /// writes to protected pages, and combinations. Missing pages by default.
     public var modes: RegistrationModes
@@ -23,12 +24,14 @@ public struct RegionOptions: Sendable {
     /// Options with defaults. The parameters are the properties of the same names.
     public init(
         name: String = "region", failurePolicy: FailurePolicy = .poison, maximumRequestPages: Int = 256,
-        isInheritedByFork: Bool = false, modes: RegistrationModes = .missing, usesHugePages: Bool = false
+        isInheritedByFork: Bool = false, readAhead: ReadAheadPolicy = .none,
+        modes: RegistrationModes = .missing, usesHugePages: Bool = false
     ) {
         self.name = name
         self.failurePolicy = failurePolicy
         self.maximumRequestPages = max(maximumRequestPages, 1)
         self.isInheritedByFork = isInheritedByFork
+        self.readAhead = readAhead
         self.modes = modes
         self.usesHugePages = usesHugePages
     }

@@ -24,6 +24,10 @@ final class RegionState {
     var zeroes: Mapping?
     static let hugePageSize = 2 << 20
     static let systemPageSize = SystemPage.size
+    /// What is filled ahead of its readers, and what is noted of their first touches.
+    private let confinedWatch: Confined<RegionWatch>
+    /// Whether that is anything at all.
+    private(set) var isWatched = false
     /// Set when the region is on its way out: late answers and faults on it are dropped.
     var isClosed = false
 
@@ -41,11 +45,21 @@ final class RegionState {
         self.options = options
         pool = PageBufferPool(pageSize: pageSize)
         confinedTable = Confined(FaultTable(pageCount: mapping.byteCount / pageSize))
+        confinedWatch = Confined(RegionWatch(options.readAhead, pageSize: pageSize))
+        isWatched = !confinedWatch.value.isIdle
     }
 
     var table: FaultTable {
         _read { yield confinedTable.value }
         _modify { yield &confinedTable.value }
+    }
+
+    var watch: RegionWatch { _read { yield confinedWatch.value } }
+
+    func changeWatch<R>(_ body: (inout RegionWatch) -> R) -> R {
+        let result = body(&confinedWatch.value)
+        isWatched = !confinedWatch.value.isIdle
+        return result
     }
 
     func page(of address: UInt) -> Int { Int(address - range.start) / pageSize }

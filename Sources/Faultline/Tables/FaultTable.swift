@@ -83,4 +83,40 @@ package struct FaultTable {
     package func hasInFlight(_ pages: Range<Int>) -> Bool {
         inFlight.first(true, from: pages.lowerBound, below: pages.upperBound) != nil
     }
+
+    /// The first page from `page` on, below `limit` and the end of the region, that is not missing; where there is none, that
+    /// limit.
+    package func missingEnd(from page: Int, below limit: Int) -> Int {
+        let limit = min(limit, pageCount)
+        let end = present.first(true, from: page, below: limit) ?? max(limit, page)
+        return inFlight.first(true, from: page, below: end) ?? end
+    }
+
+    /// How far the missing pages reach that come before `page`: not below `limit`, nor the start of the region.
+    package func missingStart(from page: Int, downTo limit: Int) -> Int {
+        let limit = max(limit, 0)
+        let start = present.last(true, below: page, downTo: limit).map { $0 + 1 } ?? min(limit, page)
+        return inFlight.last(true, below: page, downTo: start).map { $0 + 1 } ?? start
+    }
+
+    /// The first missing page from `page` on, below `limit`.
+    package func nextMissing(from page: Int, below limit: Int) -> Int? {
+        var page = page
+        let limit = min(limit, pageCount)
+        while let candidate = present.first(false, from: page, below: limit) {
+            if !inFlight.contains(candidate) { return candidate }
+            page = candidate + 1
+        }
+        return nil
+    }
+
+    /// The first missing page from `page` downwards, not below `limit`.
+    package func previousMissing(from page: Int, downTo limit: Int) -> Int? {
+        var end = page + 1
+        while let candidate = present.last(false, below: end, downTo: max(limit, 0)) {
+            if !inFlight.contains(candidate) { return candidate }
+            end = candidate
+        }
+        return nil
+    }
 }

@@ -45,6 +45,21 @@ package struct PageBitmap {
         return found < limit ? found : nil
     }
 
+    /// The last page before `limit` whose bit is `value`, or nil when there is none from `page` on.
+    package func last(_ value: Bool, below limit: Int, downTo page: Int) -> Int? {
+        guard page < limit else { return nil }
+        var index = (limit - 1) >> 6
+        var word = (value ? words[index] : ~words[index]) & (~UInt64(0) >> UInt64(63 - (limit - 1) & 63))
+        let firstIndex = page >> 6
+        while word == 0 {
+            index -= 1
+            if index < firstIndex { return nil }
+            word = value ? words[index] : ~words[index]
+        }
+        let found = index << 6 + (63 - word.leadingZeroBitCount)
+        return found >= page ? found : nil
+    }
+
     /// The next run of pages at or after `page` whose bits are all `value`.
     package func nextRun(_ value: Bool, from page: Int, below limit: Int) -> Range<Int>? {
         guard let start = first(value, from: page, below: limit) else { return nil }

@@ -1,0 +1,83 @@
+import EventReactor
+import Userfault
+
+extension PagerCore {
+    /// Begins to fill runs of pages that nobody waits for yet.
+    func prefetch(
+        _ runs: [Range<Int>], of region: RegionState, waiter: CheckedContinuation<PrefetchProgress, Never>?,
+        report: (@Sendable (PrefetchProgress) -> Void)?
+    ) -> Int {
+        lastPrefetch += 1
+        let prefetch = Prefetch(lastPrefetch, region, runs, report: report)
+        prefetch.waiter = waiter
+        prefetches[prefetch.number] = prefetch
+        schedule(prefetch)
+        return prefetch.number
+    }
+
+    func cancelPrefetch(_ number: Int) {
+        guard let prefetch = prefetches[number] else { return }
+        prefetch.isCancelled = true
+        if prefetch.open == 0 { end(prefetch) }
+    }
+
+    /// One chunk in a turn of its own: faults, sockets and timers come in between.
+    private func schedule(_ prefetch: Prefetch) {
+        guard !prefetch.isScheduled else { return }
+        prefetch.isScheduled = true
+        let core = LoopBound(self, on: reactor)
+        let number = prefetch.number
+        reactor.execute { core.value.advancePrefetch(number) }
+    }
+
+    private func advancePrefetch(_ number: Int) {
+        guard let prefetch = prefetches[number] else { return }
+        prefetch.isScheduled = false
+        guard !prefetch.isCancelled, lifecycle == .serving, !prefetch.region.isClosed, let kernel else {
+            prefetch.isCancelled = true
+            if prefetch.open == 0 { end(prefetch) }
+            return
+        }
+        for run in prefetch.takeChunk() {
+            prefetch.progress.skippedPages += run.count
+            var page = run.lowerBound
+            while let start = prefetch.region.table.nextMissing(from: page, below: run.upperBound) {
+                page = prefetch.region.table.missingEnd(from: start, below: run.upperBound)
+                prefetch.progress.skippedPages -= page - start
+                prefetch.progress.requestedPages += page - start
+                let cause = FaultCause(
+                    kind: .missing, isWrite: false, demand: start..<start, prefetch: number)
+                askFirst(prefetch.region, pages: start..<page, cause: cause, kernel: kernel)
+                guard lifecycle == .serving else { return }
+            }
+        }
+        prefetch.report?(prefetch.progress)
+        if prefetch.isExhausted {
+            if prefetch.open == 0 { end(prefetch) }
+        } else if prefetch.open < Prefetch.width {
+            schedule(prefetch)
+        }
+    }
+
+    /// A request of a prefetch has its answer.
+    func prefetchAnswered(_ number: Int) {
+        guard let prefetch = prefetches[number] else { return }
+        prefetch.open -= 1
+        if prefetch.isExhausted || prefetch.isCancelled {
+            if prefetch.open == 0 { end(prefetch) }
+        } else if prefetch.open < Prefetch.width {
+            schedule(prefetch)
+        }
+    }
+
+    func end(_ prefetch: Prefetch) {
+        guard prefetches.removeValue(forKey: prefetch.number) != nil else { return }
+        prefetch.waiter?.resume(returning: prefetch.progress)
+        prefetch.waiter = nil
+    }
+
+    /// The region goes, or all of them: nobody is left waiting.
+    func endPrefetches(of region: RegionState) {
+        for prefetch in prefetches.values where prefetch.region === region { end(prefetch) }
+    }
+}

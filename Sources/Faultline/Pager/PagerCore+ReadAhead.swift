@@ -1,0 +1,33 @@
+import Userfault
+
+extension PagerCore {
+    /// Asks for the pages that threads wait for, and with them for those that are likely to be next.
+    func askAhead(_ region: RegionState, cause: FaultCause, kernel: any FaultKernel) {
+        let plan = region.changeWatch { $0.plan(cause.demand, in: region.table) }
+        askFirst(region, pages: plan.window, cause: cause, kernel: kernel)
+        guard let strides = plan.strides else { return }
+        for page in strides {
+            guard lifecycle == .serving, region.table.isMissing(page) else { return }
+            var cause = cause
+            cause.demand = page..<page
+            askFirst(region, pages: page..<page + 1, cause: cause, kernel: kernel)
+        }
+    }
+
+    func servedRegion(_ range: AddressRange) -> RegionState? {
+        guard let region = regions.value(at: range.start), region.range == range else { return nil }
+        return region
+    }
+
+    /// What the owner says about how a region will be read.
+    func advise(_ advice: AccessAdvice, _ range: AddressRange) {
+        guard let region = servedRegion(range) else { return }
+        region.changeWatch { watch in
+            switch advice {
+            case .normal: watch.readAhead.advice = .adaptive
+            case .sequential: watch.readAhead.advice = .sequential
+            case .random: watch.readAhead.advice = .random
+            }
+        }
+    }
+}

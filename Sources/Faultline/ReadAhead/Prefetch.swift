@@ -1,0 +1,71 @@
+/// How far a prefetch has come: see ``ServedRegion/prefetch(_:progress:)-swift.method``.
+public struct PrefetchProgress: Hashable, Sendable {
+    /// The pages that it is about.
+    public let pageCount: Int
+    /// Pages that have been asked for.
+    public internal(set) var requestedPages = 0
+    /// Pages that were there already, or being supplied to somebody else.
+    public internal(set) var skippedPages = 0
+    /// Pages asked for whose handler failed, or left them open: they come when somebody touches them.
+    public internal(set) var failedPages = 0
+
+    /// The part that has been looked at, from 0 to 1.
+    public var fraction: Double {
+        pageCount == 0 ? 1 : Double(requestedPages + skippedPages) / Double(pageCount)
+    }
+}
+
+/// A prefetch under way. Touched on the loop's thread only.
+final class Prefetch {
+    let number: Int
+    let region: RegionState
+    /// The runs of pages still to be looked at, the next one last.
+    private var rest: [Range<Int>]
+    var progress: PrefetchProgress
+    let report: (@Sendable (PrefetchProgress) -> Void)?
+    /// Requests that are not answered yet.
+    var open = 0
+    var isCancelled = false
+    var isScheduled = false
+    var waiter: CheckedContinuation<PrefetchProgress, Never>?
+
+    /// Pages that are asked for before others have their turn.
+    static let chunk = 256
+    /// Requests that may be open at a time.
+    static let width = 4
+
+    init(
+        _ number: Int, _ region: RegionState, _ runs: [Range<Int>],
+        report: (@Sendable (PrefetchProgress) -> Void)?
+    ) {
+        self.number = number
+        self.region = region
+        rest = runs.reversed()
+        progress = PrefetchProgress(pageCount: runs.reduce(0) { $0 + $1.count })
+        self.report = report
+    }
+
+    var isExhausted: Bool { rest.isEmpty }
+
+    /// Takes the next pages in order, no more than a chunk, and puts neighbours together: they cost one request.
+    func takeChunk() -> [Range<Int>] {
+        var taken: [Range<Int>] = []
+        var count = 0
+        while count < Self.chunk, let run = rest.popLast() {
+            let part = run.lowerBound..<min(run.upperBound, run.lowerBound + Self.chunk - count)
+            if part != run { rest.append(part.upperBound..<run.upperBound) }
+            taken.append(part)
+            count += part.count
+        }
+        taken.sort { $0.lowerBound < $1.lowerBound }
+        var merged: [Range<Int>] = []
+        for run in taken {
+            if let last = merged.last, last.upperBound >= run.lowerBound {
+                merged[merged.count - 1] = last.lowerBound..<max(last.upperBound, run.upperBound)
+            } else {
+                merged.append(run)
+            }
+        }
+        return merged
+    }
+}

@@ -1,0 +1,23 @@
+public import Userfault
+
+/// A range of memory whose pages come from a handler: a ``Region`` of this process, or an ``AdoptedRegion`` of another.
+public protocol ServedRegion: Sendable {
+    /// The addresses of the region in its process.
+    var range: AddressRange { get }
+    /// The size of its pages in bytes.
+    var pageSize: Int { get }
+    /// Its name in messages and reports.
+    var name: String { get }
+    /// The pager that serves it.
+    var pager: Pager { get }
+}
+
+extension ServedRegion {
+    /// The length in bytes, a whole number of pages.
+    public var byteCount: Int { range.byteCount }
+    /// The length in pages.
+    public var pageCount: Int { range.byteCount / pageSize }
+}
+
+extension Region: ServedRegion {}
+extension AdoptedRegion: ServedRegion {}

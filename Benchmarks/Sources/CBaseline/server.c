@@ -13,7 +13,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { BATCH = 64 };
+enum { BATCH = 64, AHEAD = 16, FLOOR_PAGES = 512 };
 
 struct bench_server {
     bench_server_plan plan;
@@ -22,6 +22,8 @@ struct bench_server {
     uintptr_t base;
     uintptr_t last_page;   // a page of our own: touching it ends a server that sleeps in read(2)
     unsigned char *buffer; // of one page, for pread(2)
+    uint64_t *present;     // a bit for each page, for BENCH_SERVE_AHEAD
+    double floor;          // nanoseconds for each page
     pthread_t thread;
     bench_counters counters;
 };
@@ -111,6 +113,44 @@ static void serve_pread(bench_server *server) {
     install(server, page, (uintptr_t)server->buffer, 0);
 }
 
+static int is_present(const bench_server *server, size_t page) {
+    return server->present[page / 64] >> page % 64 & 1;
+}
+
+static void serve_ahead(bench_server *server, struct uffd_msg *messages) {
+    size_t count = take(server, messages, BATCH), pages = server->plan.byte_count / server->page_size;
+    if (count == 0) return;
+    uintptr_t lowest = UINTPTR_MAX, highest = 0;
+    for (size_t i = 0; i < count; i++) {
+        uintptr_t address = page_of(server, &messages[i]);
+        if (address < lowest) lowest = address;
+        if (address > highest) highest = address;
+        size_t first = (address - server->base) / server->page_size, end = first;
+        while (end < pages && end - first < AHEAD && !is_present(server, end)) end++;
+        if (end == first) continue;
+        uintptr_t source = server->plan.source + (address - server->base);
+        int error = bench_uffd_copy(
+            server->descriptor, address, source, (end - first) * server->page_size, 1, &server->counters);
+        if (__builtin_expect(error != 0, 0)) server->counters.failures++;
+        for (size_t page = first; page < end; page++) server->present[page / 64] |= 1ull << page % 64;
+    }
+    bench_uffd_wake(server->descriptor, lowest, highest - lowest + server->page_size, &server->counters);
+}
+
+static void fill_in_large_pieces(bench_server *server) {
+    size_t done = 0, piece = FLOOR_PAGES * server->page_size;
+    uint64_t began = bench_now();
+    while (done < server->plan.byte_count) {
+        size_t length = server->plan.byte_count - done;
+        if (length > piece) length = piece;
+        int error = bench_uffd_copy(
+            server->descriptor, server->base + done, server->plan.source + done, length, 0, &server->counters);
+        if (error != 0) server->counters.failures++;
+        done += length;
+    }
+    server->floor = (double)(bench_now() - began) / (double)(server->plan.byte_count / server->page_size);
+}
+
 static void serve_polling(bench_server *server) {
     struct uffd_msg messages[BATCH];
     struct epoll_event events[2];
@@ -123,6 +163,7 @@ static void serve_polling(bench_server *server) {
             case BENCH_SERVE_BATCH: serve_batch(server, messages); break;
             case BENCH_SERVE_MERGED: serve_merged(server, messages); break;
             case BENCH_SERVE_PREAD: serve_pread(server); break;
+            case BENCH_SERVE_AHEAD: serve_ahead(server, messages); break;
             default: serve_one(server); break;
             }
         }
@@ -132,6 +173,7 @@ static void serve_polling(bench_server *server) {
 static void *run(void *argument) {
     bench_server *server = argument;
     bench_pin(server->plan.cpu);
+    if (server->plan.style == BENCH_SERVE_FLOOR) fill_in_large_pieces(server);
     if (server->plan.style == BENCH_SERVE_READ) {
         serve_read(server);
     } else {
@@ -148,6 +190,7 @@ static void dispose(bench_server *server) {
     if (server->base != 0) munmap((void *)server->base, server->plan.byte_count);
     if (server->last_page != 0) munmap((void *)server->last_page, server->page_size);
     free(server->buffer);
+    free(server->present);
     free(server);
 }
 
@@ -163,6 +206,10 @@ static int prepare(bench_server *server) {
         server->file = open(plan->path, O_RDONLY | O_CLOEXEC);
         server->buffer = malloc(server->page_size);
         if (server->file < 0 || server->buffer == NULL) return errno;
+    }
+    if (plan->style == BENCH_SERVE_AHEAD) {
+        server->present = calloc(plan->byte_count / server->page_size / 64 + 1, sizeof *server->present);
+        if (server->present == NULL) return ENOMEM;
     }
     if (blocking) return 0;
     server->poll = epoll_create1(EPOLL_CLOEXEC);
@@ -191,6 +238,8 @@ bench_server *bench_server_start(const bench_server_plan *plan, int *error) {
 }
 
 uintptr_t bench_server_base(const bench_server *server) { return server->base; }
+
+double bench_server_floor(const bench_server *server) { return server->floor; }
 
 void bench_server_stop(bench_server *server, bench_counters *counters) {
     if (server->plan.style == BENCH_SERVE_READ) {

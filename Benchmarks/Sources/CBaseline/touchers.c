@@ -69,9 +69,41 @@ static void *touch(void *argument) {
     return NULL;
 }
 
+static void interleave(bench_touchers *all) {
+    size_t pages = all->plan.pages, threads = all->plan.threads;
+    for (size_t i = 0, place = 0; i < threads; i++) {
+        // The shares have equal lengths, or differ by one: where the division leaves a rest, the pages left go to the end.
+        size_t end = pages * (i + 1) / threads;
+        for (size_t page = i; place < end; page += threads) all->order[place++] = (uint32_t)(page < pages ? page : i);
+    }
+}
+
+/// Runs of 1 to 16 pages, shuffled.
+static void cluster(bench_touchers *all) {
+    size_t pages = all->plan.pages, runs = 0, place = 0;
+    uint32_t *first = malloc((pages + 1) * sizeof *first);
+    if (first == NULL) return;
+    uint64_t state = all->plan.seed;
+    for (size_t page = 0; page < pages; page += 1 + bench_mix(state++) % 16) first[runs++] = (uint32_t)page;
+    uint32_t *turn = malloc(runs * sizeof *turn);
+    for (size_t i = 0; turn != NULL && i < runs; i++) {
+        size_t j = bench_mix(state++) % (i + 1);
+        turn[i] = turn[j];
+        turn[j] = (uint32_t)i;
+    }
+    first[runs] = (uint32_t)pages;
+    for (size_t i = 0; turn != NULL && i < runs; i++) {
+        for (uint32_t page = first[turn[i]]; page < first[turn[i] + 1]; page++) all->order[place++] = page;
+    }
+    free(turn);
+    free(first);
+}
+
 static void make_order(bench_touchers *all) {
     size_t pages = all->plan.pages;
     for (size_t i = 0; i < pages; i++) all->order[i] = (uint32_t)i;
+    if (all->plan.pattern == BENCH_PATTERN_INTERLEAVED) return interleave(all);
+    if (all->plan.pattern == BENCH_PATTERN_CLUSTERED) return cluster(all);
     if (all->plan.pattern != BENCH_PATTERN_SHUFFLED) return;
     uint64_t state = all->plan.seed;
     for (size_t i = pages - 1; i > 0; i--) {

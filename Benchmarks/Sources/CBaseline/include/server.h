@@ -16,6 +16,8 @@ enum {
     BENCH_SERVE_BATCH,  ///< epoll_wait, read of up to 64 messages, a copy with wake for each
     BENCH_SERVE_MERGED, ///< epoll_wait, read of up to 64 messages, a copy without wake for each, one wake over all
     BENCH_SERVE_PREAD,  ///< as BENCH_SERVE_EPOLL, with each page read from a file by pread(2) first
+    BENCH_SERVE_AHEAD,  ///< as BENCH_SERVE_MERGED, each copy of up to 16 pages that a bitmap says are missing
+    BENCH_SERVE_FLOOR,  ///< no faults: the whole region is copied in calls of 512 pages before the start
 };
 
 typedef struct {
@@ -31,6 +33,9 @@ bench_server *bench_server_start(const bench_server_plan *plan, int *error);
 
 /// The address of the region.
 uintptr_t bench_server_base(const bench_server *server);
+
+/// What BENCH_SERVE_FLOOR took to fill the region, nanoseconds for each page; 0 for the others.
+double bench_server_floor(const bench_server *server);
 
 /// Ends the thread, unmaps the region and says what the thread did.
 void bench_server_stop(bench_server *server, bench_counters *counters);

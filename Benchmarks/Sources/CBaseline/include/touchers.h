@@ -8,7 +8,12 @@
 
 typedef struct bench_touchers bench_touchers;
 
-enum { BENCH_PATTERN_ASCENDING, BENCH_PATTERN_SHUFFLED };
+enum {
+    BENCH_PATTERN_ASCENDING,
+    BENCH_PATTERN_SHUFFLED,
+    BENCH_PATTERN_INTERLEAVED, ///< of n threads the i-th touches pages i, i + n, i + 2n, …
+    BENCH_PATTERN_CLUSTERED,   ///< runs of 1 to 16 pages, in any order
+};
 
 typedef struct {
     uintptr_t base;      ///< first page of the region

@@ -17,7 +17,8 @@ struct TouchRun {
     /// Measures `variant` and verifies every byte it served.
     func measure(_ variant: any Variant) async throws -> Sample {
         let server = try await variant.start(ServingWork(source: source, cpu: placement.serving))
-        var sample = try touch(base: server.base, variant: variant.name)
+        var sample = try touch(server, variant: variant.name)
+        if let floor = server.nanosecondsPerPage { sample.elapsed = UInt64(floor * Double(pages)) }
         sample.counters = try await server.stop()
         guard sample.counters.failures == 0 else {
             throw RunError.failed("\(variant.name) failed to serve \(sample.counters.failures) faults.")
@@ -25,13 +26,17 @@ struct TouchRun {
         return sample
     }
 
-    private func touch(base: UInt, variant: String) throws(RunError) -> Sample {
+    private func touch(_ server: any RunningServer, variant: String) throws(RunError) -> Sample {
+        let base = server.base
         let touchers = try Touchers(
             base: base, source: source, pages: pages, warmUp: warmUp, threads: threads, pattern: pattern,
             seed: seed,
             cpu: placement.faulting)
         let switches = System.contextSwitches
         let allocations = System.allocations
+        let begun = System.now
+        server.begin()
+        let lead = System.now - begun
         try touchers.run()
         let allocationsAfter = System.allocations
         let switchesAfter = System.contextSwitches
@@ -42,7 +47,7 @@ struct TouchRun {
         let served = pages + threads * warmUp
         try source.requireEqual(at: base, pages: served, variant: variant)
         return Sample(
-            pages: pages, served: served, elapsed: touchers.elapsed,
+            pages: pages, served: served, elapsed: touchers.elapsed + (lead > 1000 ? lead : 0),
             latency: Distribution(touchers.latencies),
             completions: keepsCompletions ? touchers.completions : [],
             contextSwitches: switchesAfter - switches, allocations: allocationsAfter - allocations)

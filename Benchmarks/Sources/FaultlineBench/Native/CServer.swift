@@ -31,6 +31,11 @@ import CBaseline
 
     var base: UInt { unsafe bench_server_base(handle) }
 
+    var nanosecondsPerPage: Double? {
+        let floor = unsafe bench_server_floor(handle)
+        return floor > 0 ? floor : nil
+    }
+
     func stop() async throws -> Counters {
         var counters = bench_counters()
         unsafe bench_server_stop(handle, &counters)
@@ -46,6 +51,8 @@ extension CVariant.Style {
         case .batch: BENCH_SERVE_BATCH
         case .merged: BENCH_SERVE_MERGED
         case .positionedRead: BENCH_SERVE_PREAD
+        case .ahead: BENCH_SERVE_AHEAD
+        case .floor: BENCH_SERVE_FLOOR
         }
     }
 }

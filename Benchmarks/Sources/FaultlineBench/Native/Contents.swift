@@ -36,6 +36,18 @@ final class Contents: Sendable {
         }
     }
 
+    /// Copies the bytes to the beginning of `span`.
+    func copy(to span: inout MutableRawSpan) {
+        unsafe span.withUnsafeMutableBytes { bytes in
+            guard let target = bytes.baseAddress,
+                let source = unsafe UnsafeRawPointer(bitPattern: address)
+            else {
+                return
+            }
+            unsafe target.copyMemory(from: source, byteCount: min(exactByteCount, bytes.count))
+        }
+    }
+
     deinit { bench_unmap(address, exactByteCount) }
 
     /// Compares every byte of the first `pages` pages with memory at `base`.

@@ -72,6 +72,13 @@ enum System {
         }
     }
 
+    /// Whether there is a regular file of at least 100 MB.
+    static func isLargeFile(_ path: String) -> Bool {
+        var status = stat()
+        guard unsafe stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return false }
+        return status.st_size >= 100_000_000
+    }
+
     /// The kernel's release.
     static var kernelRelease: String {
         (text(of: "/proc/sys/kernel/osrelease") ?? "unknown").trimmed

@@ -5,6 +5,19 @@ import Glibc
 enum TouchPattern: String {
     case ascending
     case shuffled
+    /// Of n threads the i-th touches pages i, i + n, i + 2n, …
+    case interleaved
+    /// Runs of 1 to 16 pages, in any order.
+    case clustered
+
+    fileprivate var number: UInt32 {
+        switch self {
+        case .ascending: UInt32(BENCH_PATTERN_ASCENDING)
+        case .shuffled: UInt32(BENCH_PATTERN_SHUFFLED)
+        case .interleaved: UInt32(BENCH_PATTERN_INTERLEAVED)
+        case .clustered: UInt32(BENCH_PATTERN_CLUSTERED)
+        }
+    }
 }
 
 /// Faulting threads that stand at the start and touch every page of a region once when let go. What they touch before
@@ -26,7 +39,7 @@ enum TouchPattern: String {
         plan.warm_up = warmUp
         plan.page_size = System.pageSize
         plan.threads = UInt32(threads)
-        plan.pattern = UInt32(pattern == .ascending ? BENCH_PATTERN_ASCENDING : BENCH_PATTERN_SHUFFLED)
+        plan.pattern = pattern.number
         plan.seed = seed
         plan.cpu = cpu
         guard let handle = unsafe bench_touchers_make(&plan) else {

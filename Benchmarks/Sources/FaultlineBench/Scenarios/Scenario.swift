@@ -17,6 +17,10 @@ extension RestoreScenario {
     var variantNames: [String] { variants.map(\.name) }
 }
 
+extension ReplayScenario {
+    var variantNames: [String] { ["c-epoll", "faultline", "faultline-replay"] }
+}
+
 extension MixedScenario {
     var variantNames: [String] { variants.map(\.name) }
 }
@@ -42,7 +46,8 @@ struct Context {
 /// All there are, in the order of the tour.
 enum Scenarios {
     static let all: [any Scenario] = [
-        TouchScenario.roundtrip, TouchScenario.threads, TouchScenario.scan, RestoreScenario(),
+        TouchScenario.roundtrip, TouchScenario.threads, TouchScenario.scan, TouchScenario.streams,
+        TouchScenario.random, ReplayScenario(), RestoreScenario(),
         MixedScenario(),
     ]
 }

@@ -1,6 +1,6 @@
 /// The baselines in plain C.
 struct CVariant: Variant {
-    enum Style { case read, epoll, batch, merged, positionedRead }
+    enum Style { case read, epoll, batch, merged, positionedRead, ahead, floor }
 
     var name: String
     var style: Style

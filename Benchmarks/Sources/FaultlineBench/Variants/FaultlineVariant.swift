@@ -11,6 +11,10 @@ struct FaultlineVariant: Variant {
         case async
         /// An async handler that suspends once and is resumed by the loop.
         case suspending
+        /// The same with adaptive read-ahead.
+        case ahead
+        /// Shared memory that holds the contents already: existing pages are mapped, with read-ahead.
+        case existing
         /// The included handler for files, mapped.
         case mappedFile
         /// The included handler for files, read by pread(2) on worker threads.
@@ -31,8 +35,18 @@ struct FaultlineVariant: Variant {
             await pool.run { System.pinThread(to: work.cpu) }
             workers = pool
         }
-        let handler = try makeHandler(work.source, reactor, workers)
-        let region = try await pager.map(byteCount: work.source.byteCount, handler: handler)
+        let region: Region
+        if style == .existing {
+            let memory = try SharedMemory(byteCount: work.source.byteCount)
+            memory.withMutableBytes(0..<work.source.byteCount) { work.source.copy(to: &$0) }
+            region = try await pager.map(
+                memory, handler: ExistingHandler(),
+                options: RegionOptions(readAhead: .adaptive, modes: .minor))
+        } else {
+            region = try await pager.map(
+                byteCount: work.source.byteCount, handler: makeHandler(work.source, reactor, workers),
+                options: RegionOptions(readAhead: style == .ahead ? .adaptive : .none))
+        }
         return FaultlineServer(reactor: reactor, pager: pager, region: region)
     }
 
@@ -40,7 +54,8 @@ struct FaultlineVariant: Variant {
         _ contents: Contents, _ reactor: Reactor, _ workers: WorkerPool?
     ) throws -> any FaultHandler {
         switch style {
-        case .sync: return MemoryHandler(contents.pageSource)
+        case .sync, .ahead: return MemoryHandler(contents.pageSource)
+        case .existing: return ExistingHandler()
         case .async: return AsyncHandler(source: contents.pageSource)
         case .suspending: return SuspendingHandler(source: contents.pageSource, reactor: reactor)
         case .mappedFile, .positionedReads:
@@ -49,6 +64,12 @@ struct FaultlineVariant: Variant {
             return try FileHandler(path: path)
         }
     }
+}
+
+/// The contents are there: they are to be mapped.
+private struct ExistingHandler: FaultHandler {
+    func resolveNow(_ request: FaultRequest) throws -> Resolution? { .mapExisting }
+    func resolve(_ request: FaultRequest) async throws -> Resolution { .mapExisting }
 }
 
 /// Answers without suspending, but through the async entry.
@@ -74,7 +95,7 @@ private struct SuspendingHandler: FaultHandler {
 }
 
 /// A region that a pager serves.
-private struct FaultlineServer: RunningServer {
+struct FaultlineServer: RunningServer {
     var reactor: Reactor
     var pager: Pager
     var region: Region
@@ -95,7 +116,8 @@ extension Counters {
         self.init(
             messages: UInt64(statistics.messages), reads: UInt64(statistics.reads),
             copies: UInt64(statistics.copies), wakes: UInt64(statistics.wakes),
-            otherIoctls: UInt64(statistics.zeroPages + statistics.poisons), bytes: UInt64(statistics.bytes),
+            otherIoctls: UInt64(statistics.zeroPages + statistics.poisons + statistics.continues),
+            bytes: UInt64(statistics.bytes),
             eexist: UInt64(statistics.exists), eagain: UInt64(statistics.again + statistics.partials),
             failures: UInt64(statistics.failures))
     }

@@ -19,8 +19,19 @@ protocol RunningServer: Sendable {
     /// The address of the region.
     var base: UInt { get }
 
+    /// Told when the threads are let go, before they are: what the variant begins then is part of the measured time.
+    func begin()
+
+    /// What a page cost that no thread waited for, where that is what the variant is about.
+    var nanosecondsPerPage: Double? { get }
+
     /// Ends the serving, unmaps the region and says what was done.
     func stop() async throws -> Counters
+}
+
+extension RunningServer {
+    func begin() {}
+    var nanosecondsPerPage: Double? { nil }
 }
 
 /// A way to serve faults, sockets and a timer in one loop.

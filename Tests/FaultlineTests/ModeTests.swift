@@ -164,6 +164,45 @@ struct ModeTests {
         }
     }
 
+    @Test(.requiresUserfaultfd(.move, kernelFaults: false))
+    func `pages of a moved buffer that were never written read as zero`() async throws {
+        try await withPager { pager in
+            let handler = ClosureHandler { request in
+                var buffer = try request.makeBuffer()
+                for number in [1, 2, 5] {
+                    buffer.store(UInt64(number), toByteOffset: number * request.pageSize)
+                }
+                return .move(buffer)
+            }
+            let region = try await pager.map(byteCount: 8 * page, handler: handler)
+            let done = try await region.prefetch()
+            #expect(done.requestedPages == 8)
+            let thread = FaultingThread {
+                (0..<8).map { region.load(fromByteOffset: $0 * region.pageSize, as: UInt64.self) }
+            }
+            #expect(await thread.value == [0, 1, 2, 0, 0, 5, 0, 0])
+            let statistics = await pager.statistics
+            #expect(statistics.messages == 0 && statistics.zeroPages == 5 && statistics.failures == 0)
+        }
+    }
+
+    @Test(.requiresUserfaultfd(.move, kernelFaults: false))
+    func `a page that somebody else holds is copied instead of moved`() async throws {
+        let script: @Sendable (ScriptedKernel.Call, KernelDescriptor) -> Outcome? = { call, _ in
+            call.kind == .move
+                ? .failed(UserfaultfdError(operation: .move, errno: .busy, range: call.range)) : nil
+        }
+        try await withScriptedPager(script: script) { pager, _ in
+            let handler = ClosureHandler { .move(try NumberedPages.buffer(for: $0)) }
+            let region = try await pager.map(byteCount: 4 * page, handler: handler)
+            let thread = FaultingThread {
+                (0..<4).map { region.load(fromByteOffset: $0 * region.pageSize, as: UInt64.self) }
+            }
+            #expect(await thread.value == [0, 1, 2, 3])
+            #expect(await pager.statistics.failures == 0)
+        }
+    }
+
     @Test(.requiresKernelFaults)
     func `what the kernel does not offer for a region is refused before it is asked`() async throws {
         let log = FailureLog()

@@ -49,7 +49,9 @@ extension PagerCore: EndOfTurnWork {
             return kernel.copy(from: source, to: range, wake: wake, protect: true)
         case .move(let source):
             statistics.moves += 1
-            return kernel.move(from: source, to: range, wake: wake)
+            let outcome = kernel.move(from: source, to: range, wake: wake)
+            if case .whole = outcome { return outcome }
+            return finishMove(from: source, to: range, wake: wake, outcome, kernel)
         case .mapExisting(let isProtected):
             statistics.continues += 1
             return kernel.mapExisting(range, wake: wake, protect: isProtected)
@@ -62,6 +64,28 @@ extension PagerCore: EndOfTurnWork {
         case .poison:
             statistics.poisons += 1
             return kernel.poison(range, wake: wake)
+        }
+    }
+
+    /// Pages that cannot be moved: those of the buffer that were never written do not exist, and their places in the region read
+    /// as zero; those that somebody else holds as well (a forked child, a device) are copied.
+    @inline(never)
+    private func finishMove(
+        from source: UInt, to range: AddressRange, wake: Bool, _ outcome: Outcome, _ kernel: any FaultKernel
+    ) -> Outcome {
+        switch outcome {
+        case .gone(.range):
+            let count = min(RegionState.systemPageSize, range.byteCount)
+            let page = AddressRange(start: range.start, byteCount: count)
+            statistics.zeroPages += 1
+            let outcome = kernel.zero(page, wake: wake)
+            guard case .whole = outcome, page != range else { return outcome }
+            return .partial(bytesDone: count)
+        case .failed(let error) where error.errno == .busy:
+            statistics.copies += 1
+            return kernel.copy(from: source, to: range, wake: wake)
+        default:
+            return outcome
         }
     }
 

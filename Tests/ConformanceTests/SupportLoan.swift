@@ -58,15 +58,17 @@ final class Loan: Sendable {
     }
 
     deinit {
-        if let gate = try? Loan.open(setting.lockPath + ".gate") {
+        let gate = try? Loan.open(setting.lockPath + ".gate")
+        if let gate {
             _ = ctest_lock(gate, ctest_lock_exclusive)
             if ctest_lock(users, ctest_lock_try_exclusive) == 0 {
                 _ = unsafe ctest_write_file(setting.path, readText(setting.lockPath) ?? "")
                 _ = unsafe ctest_write_file(setting.lockPath, "")
             }
-            _ = ctest_close(gate)
         }
+        // Before the gate opens: who comes in next must not take us for a user.
         _ = ctest_close(users)
+        if let gate { _ = ctest_close(gate) }
     }
 
     private static func open(_ path: String) throws -> CInt {

@@ -55,6 +55,14 @@ int ctest_set_blocking(int fd) {
     return fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK) < 0 ? -errno : 0;
 }
 
+int ctest_set_nonblocking(int fd) {
+    return fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0 ? -errno : 0;
+}
+
+int ctest_clear_close_on_exec(int fd) {
+    return fcntl(fd, F_SETFD, fcntl(fd, F_GETFD) & ~FD_CLOEXEC) < 0 ? -errno : 0;
+}
+
 int ctest_poll_now(int fd) {
     struct pollfd entry = {.fd = fd, .events = POLLIN};
     return poll(&entry, 1, 0) < 0 ? -errno : entry.revents;

@@ -16,6 +16,11 @@ int ctest_memfd_huge(uint64_t length) {
     return error < 0 ? error : fd;
 }
 
+int ctest_punch_hole(int fd, uint64_t offset, uint64_t length) {
+    // FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE
+    return syscall(SYS_fallocate, (long)fd, 3L, offset, length) < 0 ? -errno : 0;
+}
+
 int64_t ctest_mremap_with(uint64_t at, uint64_t length, uint64_t new_length, int flags, uint64_t to) {
     long address = syscall(SYS_mremap, at, length, new_length, (long)flags, to);
     return address == -1 ? -errno : address;

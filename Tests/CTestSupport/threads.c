@@ -71,6 +71,16 @@ static int64_t libc_fork(uint64_t times) {
     return 0;
 }
 
+CTEST_PLAIN static int64_t raw_fork(uint64_t times) {
+    for (uint64_t i = 0; i < times; i++) {
+        long child = syscall(SYS_clone, (long)SIGCHLD, 0L, 0L, 0L, 0L);
+        if (child == 0) syscall(SYS_exit_group, 7L);
+        if (child < 0) return -errno;
+        if (ctest_wait((int)child) != 7) return -1;
+    }
+    return 0;
+}
+
 static int64_t spawn(void) {
     char *arguments[] = {(char *)"true", NULL};
     char *environment[] = {NULL};
@@ -101,6 +111,7 @@ static int64_t run(struct ctest_worker *self) {
     case ctest_task_stress: return stress((const struct ctest_stress *)a);
     case ctest_task_allocate: return allocate((uint64_t *)a);
     case ctest_task_libc_fork: return libc_fork(a);
+    case ctest_task_raw_fork: return raw_fork(a);
     case ctest_task_posix_spawn: return spawn();
     }
     return -ENOSYS;
@@ -108,6 +119,10 @@ static int64_t run(struct ctest_worker *self) {
 
 static void *body(void *argument) {
     struct ctest_worker *self = argument;
+    // Who starts it may be one of a pool's threads, which let no signal through.
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_UNBLOCK, &all, NULL);
     __atomic_store_n(&self->tid, (uint32_t)syscall(SYS_gettid), __ATOMIC_RELEASE);
     self->result = run(self);
     __atomic_store_n(&self->done, 1, __ATOMIC_RELEASE);
@@ -139,7 +154,10 @@ int ctest_worker_is_done(struct ctest_worker *worker) {
 void ctest_worker_signal(struct ctest_worker *worker, int number) { pthread_kill(worker->thread, number); }
 
 int64_t ctest_worker_join(struct ctest_worker *worker) {
-    pthread_join(worker->thread, NULL);
+    struct timespec deadline;
+    clock_gettime(CLOCK_REALTIME, &deadline);
+    deadline.tv_sec += 40;
+    if (pthread_timedjoin_np(worker->thread, NULL, &deadline) != 0) return ctest_never_ended;
     int64_t result = worker->result;
     free(worker);
     return result;

@@ -34,7 +34,7 @@ struct EventCases {
         let area = try Area(.shared)
         area.fill()
         let served = try Served(area, features: .removeEvents)
-        let remover = Worker.advise(area.start, area.pageCount * area.pageSize, removeAdvice)
+        let remover = Worker.advise(area.start, area.pageCount * area.pageSize, Advice.remove)
         try eventually { remover.state == "D" && ctest_poll_now(served.uffd.fileDescriptor) & POLLIN != 0 }
         for fill in [
             ctest_fill_copy, ctest_fill_zero, ctest_fill_move, ctest_fill_poison, ctest_fill_continue,

@@ -43,8 +43,8 @@ struct MinorCases {
         guard collapse else { return }
 
         // Wanted where the system is set to huge shared pages on advice, as another case sets it.
-        #expect(area.advise(area.wholeAlias, hugePageAdvice) == 0)
-        let collapsed = area.advise(area.wholeAlias, collapseAdvice)
+        #expect(area.advise(area.wholeAlias, Advice.hugePage) == 0)
+        let collapsed = area.advise(area.wholeAlias, Advice.collapse)
         try #require(collapsed == 0, "MADV_COLLAPSE answers \(collapsed)")
         var runs = PageRuns()
         let scan = try PagemapScanner().scan(
@@ -72,6 +72,3 @@ struct MinorCases {
         #expect(reader.join() == 5)
     }
 }
-
-/// `MADV_COLLAPSE`, `MADV_HUGEPAGE`
-private let (collapseAdvice, hugePageAdvice): (CInt, CInt) = (25, 14)

@@ -4,25 +4,22 @@ import Glibc
 import Testing
 import Userfault
 
-/// `MADV_HUGEPAGE`, `MADV_NOHUGEPAGE`, `MADV_DONTFORK`, which not every C library names.
-private let (hugePage, noHugePage, dontFork): (CInt, CInt, CInt) = (14, 15, 10)
-
 @Suite("Moving", .requiresUserfaultfd(.move), .timeLimit(.minutes(1)))
 struct MoveCases {
     @Test("7. move")
     func smallPages() async throws {
-        try await move(by: SystemPage.size, source: noHugePage, destination: noHugePage)
+        try await move(by: SystemPage.size, source: Advice.noHugePage, destination: Advice.noHugePage)
     }
 
     // Where no huge page can be had, the same is moved as 512 small ones.
     @Test("8. move-pmd")
     func hugePages() async throws {
-        try await move(by: Backing.hugePageSize, source: hugePage, destination: hugePage)
+        try await move(by: Backing.hugePageSize, source: Advice.hugePage, destination: Advice.hugePage)
     }
 
     @Test("9. move-pmd-split")
     func splitHugePages() async throws {
-        try await move(by: Backing.hugePageSize, source: hugePage, destination: noHugePage)
+        try await move(by: Backing.hugePageSize, source: Advice.hugePage, destination: Advice.noHugePage)
     }
 
     /// Answers each missing read by moving `unit` bytes of the same offset.
@@ -30,7 +27,7 @@ struct MoveCases {
         let pages = Backing.anonymous.manyPages
         let (source, area) = (try Area(pages: pages), try Area(pages: pages))
         // What is shared with a child cannot be moved.
-        #expect(source.advise(source.whole, dontFork) == 0)
+        #expect(source.advise(source.whole, Advice.dontFork) == 0)
         #expect(source.advise(source.whole, sourceAdvice) == 0)
         #expect(area.advise(area.whole, advice) == 0)
         source.fill()
@@ -75,7 +72,7 @@ struct MoveCases {
     @Test("52. move ALLOW_SRC_HOLES loop")
     func holesLoop() throws {
         let (source, area) = (try Area(), try Area())
-        #expect(source.advise(source.whole, noHugePage) == 0)
+        #expect(source.advise(source.whole, Advice.noHugePage) == 0)
         let served = try Served(area)
         let reader = Worker.peek(area.address(2))
         var batch = EventBatch()

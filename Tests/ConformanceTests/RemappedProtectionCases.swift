@@ -83,7 +83,7 @@ private func checkMoved(
 ) throws {
     let area = try Area(backing, pages: byteCount / backing.pageSize)
     let target = try Area(backing, pages: area.pageCount)
-    if isHuge { #expect(area.advise(area.whole, hugePageAdvice) == 0) }
+    if isHuge { #expect(area.advise(area.whole, Advice.hugePage) == 0) }
     area.fill()
     let scanner = try PagemapScanner()
     if isHuge {
@@ -95,7 +95,7 @@ private func checkMoved(
     }
     let served = try Served(area, .writeProtect)
     #expect(served.uffd.writeProtect(area.whole, options: .protect) == .whole)
-    if swappedOut { #expect(area.advise(area.whole, pageOutAdvice) == 0) }
+    if swappedOut { #expect(area.advise(area.whole, Advice.pageOut) == 0) }
     let bytes = stride(from: 0, to: byteCount, by: SystemPage.size)
     for offset in bytes {
         #expect(try scanner.entry(at: area.start + UInt(offset)).isWriteProtected)
@@ -110,6 +110,3 @@ private func checkMoved(
     #expect(target.word(0) == 77)
     #expect(try served.pending == 0)
 }
-
-/// `MADV_HUGEPAGE` and `MADV_PAGEOUT`, which not every C library names.
-private let (hugePageAdvice, pageOutAdvice): (CInt, CInt) = (14, 21)

@@ -4,14 +4,11 @@ import Glibc
 import Testing
 import Userfault
 
-/// `MADV_REMOVE`, which not every C library names.
-let removeAdvice: CInt = 9
-
 extension Area {
     /// Drops the pages for good: out of the file too, into which even the writes of a private mapping put zeroes.
     func release() -> CInt {
-        if backing.isShared { return advise(whole, removeAdvice) }
-        let dropped = advise(whole, MADV_DONTNEED)
+        if backing.isShared { return advise(whole, Advice.remove) }
+        let dropped = advise(whole, Advice.dontNeed)
         guard dropped == 0, file >= 0 else { return dropped }
         let emptied = ctest_truncate(file, 0)
         return emptied == 0 ? ctest_truncate(file, UInt64(pageCount * pageSize)) : emptied
@@ -107,32 +104,6 @@ struct SignalCases {
             #expect(await monitor.stop() == Monitor.Counts(missing: 4))
         }
         withExtendedLifetime(pages) {}
-    }
-
-    // System calls get no signal, only an error.
-    @Test("43. sigbus-syscall-EFAULT", .requiresUserfaultfd(.sigbus), arguments: Backing.small)
-    func systemCall(backing: Backing) throws {
-        let area = try Area(backing)
-        let served = try Served(area, features: .sigbus)
-        #expect(ctest_peek_by_system_call(UInt64(area.address(1))) == -EFAULT)
-        #expect(try served.waiting == 0)
-        #expect(served.uffd.zero(area.pages(1)) == .whole)
-        #expect(ctest_peek_by_system_call(UInt64(area.address(1))) == 0)
-    }
-
-    @Test("43. user-mode-only-EFAULT", .requiresUserfaultfd, arguments: Backing.small)
-    func userModeOnly(backing: Backing) throws {
-        let area = try Area(backing)
-        let uffd = try Userfaultfd(trying: [.userModeOnly])
-        _ = try uffd.register(area.whole, modes: .missing)
-        #expect(ctest_peek_by_system_call(UInt64(area.address(1))) == -EFAULT)
-        #expect(try uffd.status().total == 0)
-        // Faults of user mode are served as ever.
-        let reader = Worker.peek(area.address(1))
-        try reader.waitUntilParked()
-        #expect(uffd.zero(area.pages(1)) == .whole)
-        #expect(reader.join() == 0)
-        #expect(ctest_peek_by_system_call(UInt64(area.address(1))) == 0)
     }
 }
 

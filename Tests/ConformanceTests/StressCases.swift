@@ -27,6 +27,9 @@ struct StressCases {
     }
 }
 
+/// One for each processor, within reason.
+private let threadCount = min(max(sysconf(CInt(_SC_NPROCESSORS_ONLN)), 2), 8)
+
 private final class Bounce: Sendable {
     let (source, destination, shadow): (Area, Area, Area)
     let (pages, number): (Int, Int)
@@ -48,7 +51,7 @@ private final class Bounce: Sendable {
         if blocks { _ = ctest_set_blocking(served.uffd.fileDescriptor) }
         let server = FaultingThread { self.serve() }
         let stop = try Area(pages: 1)
-        let jobs = (0..<2).map { thread in
+        let jobs = (0..<threadCount).map { thread in
             let job = UnsafeMutablePointer<ctest_stress>.allocate(capacity: 1)
             unsafe job.initialize(
                 to: ctest_stress(
@@ -58,8 +61,8 @@ private final class Bounce: Sendable {
                     order: [ctest_stress_random, ctest_stress_sequential, ctest_stress_racing][number % 3]))
             return UInt(bitPattern: job)
         }
-        let first = Worker(ctest_task_stress, jobs[0])
-        let second = Worker(ctest_task_stress, jobs[1])
+        var threads = Crowd()
+        for job in jobs { threads.add(Worker(ctest_task_stress, job)) }
 
         for page in 0..<pages / 2 { supply(page) }
         let half = destination.pages(0, pages / 2)
@@ -69,8 +72,7 @@ private final class Bounce: Sendable {
         #expect(served.uffd.copy(from: source.start, to: destination.pages(0)) == .exists)
 
         stop.store(0, 1)
-        #expect(first.join() == -1)
-        #expect(second.join() == -1)
+        #expect(threads.join() == jobs.map { _ in -1 })
         #expect(Worker.peek(bell.start).join() == 0)
         await server.value
         for job in jobs { unsafe UnsafeMutablePointer<ctest_stress>(bitPattern: job)?.deallocate() }

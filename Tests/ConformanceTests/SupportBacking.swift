@@ -7,7 +7,7 @@ import Userfault
 /// What a case runs on.
 enum Backing: String, CaseIterable, Codable, Sendable, CustomTestStringConvertible {
     case anonymous
-    /// A memfd, mapped shared; has an alias where one is asked for.
+    /// A memfd, mapped shared.
     case shared
     /// A memfd, mapped private.
     case privateFile
@@ -37,7 +37,7 @@ enum Backing: String, CaseIterable, Codable, Sendable, CustomTestStringConvertib
     func borrowPages() throws -> Loan? { isHuge ? try Loan(.hugePages) : nil }
 }
 
-/// Pages of our own between inaccessible ones, 2 MiB aligned, with a second mapping of the same file where asked for.
+/// Pages of our own between inaccessible ones, 2 MiB aligned, with a second, shared mapping of the same file where asked for.
 ///
 /// Unmapped at the end: threads that look at them are joined before.
 final class Area: Sendable {
@@ -61,7 +61,7 @@ final class Area: Sendable {
         }
         try #require(file >= -1, "memfd_create answers \(file)")
         main = try Mapped(byteCount, file, shared: backing.isShared)
-        second = alias && backing.isShared ? try Mapped(byteCount, file, shared: true) : nil
+        second = alias && file >= 0 ? try Mapped(byteCount, file, shared: true) : nil
     }
 
     deinit {
@@ -70,8 +70,15 @@ final class Area: Sendable {
         if file >= 0 { _ = ctest_close(file) }
     }
 
+    /// Keeps the pages mapped for good: where unmapping is told, whoever gave them back would wait for a reader. For exit tests.
+    func keep() -> Self {
+        _ = unsafe Unmanaged.passRetained(self)
+        return self
+    }
+
     var pageSize: Int { backing.pageSize }
     var start: UInt { main.start }
+    var hasAlias: Bool { second != nil }
     var aliasStart: UInt { second?.start ?? main.start }
     var whole: AddressRange { pages(0, pageCount) }
     var wholeAlias: AddressRange { AddressRange(start: aliasStart, byteCount: pageCount * pageSize) }
@@ -126,4 +133,16 @@ private struct Mapped: Sendable {
     }
 
     func unmap() { _ = ctest_munmap(UInt64(reserved.start), UInt64(reserved.byteCount)) }
+}
+
+/// A page that nobody maps: far below where programs and libraries go, and not in the way of `vm.mmap_min_addr`.
+let neverMapped = AddressRange(start: 1 << 20, byteCount: SystemPage.size)
+
+/// The modes a mapping is registered with, as the kernel names them: um, uw, ui.
+func registration(_ start: UInt) -> [Substring] {
+    mappingFlags(start).filter { ["um", "uw", "ui"].contains($0) }.sorted()
+}
+
+func isMapped(_ address: UInt, _ backing: Backing) -> Bool {
+    ctest_madvise(UInt64(address), UInt64(backing.pageSize), MADV_NORMAL) != -ENOMEM
 }

@@ -245,7 +245,9 @@ struct ctest_orphan {
     uint64_t address;
 };
 
-CTEST_PLAIN static inline struct ctest_orphan ctest_make_orphan(uint64_t length, int minor) {
+// With `exec`, it does not end by itself but by running another program.
+CTEST_PLAIN static inline struct ctest_orphan ctest_make_orphan_with(
+    uint64_t length, int minor, uint64_t features, int exec) {
     struct ctest_orphan failed = {-1, 0};
     struct ctest_orphan *shared = (struct ctest_orphan *)mmap(
         NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -254,7 +256,7 @@ CTEST_PLAIN static inline struct ctest_orphan ctest_make_orphan(uint64_t length,
     long child = syscall(SYS_clone, (long)(CLONE_FILES | SIGCHLD), 0L, 0L, 0L, 0L);
     if (child == 0) {
         long fd = syscall(SYS_userfaultfd, O_NONBLOCK | O_CLOEXEC | 1);
-        struct uffdio_api api = {.api = UFFD_API};
+        struct uffdio_api api = {.api = UFFD_API, .features = features};
         uint64_t address = (uint64_t)ctest_mmap(
             0, length, PROT_READ | PROT_WRITE, (minor ? MAP_SHARED : MAP_PRIVATE) | MAP_ANONYMOUS, -1);
         struct uffdio_register reg = {.range = {address, length}, .mode = UFFDIO_REGISTER_MODE_MISSING};
@@ -262,12 +264,21 @@ CTEST_PLAIN static inline struct ctest_orphan ctest_make_orphan(uint64_t length,
             shared->address = address;
             shared->fd = (int)fd;
         }
+        char *nothing[] = {NULL}, *arguments[] = {(char *)"true", NULL};
+        if (exec) {
+            syscall(SYS_execve, "/bin/true", arguments, nothing);
+            shared->fd = -1;
+        }
         syscall(SYS_exit_group, 0);
     }
-    if (child > 0) ctest_wait((int)child);
+    if (child > 0 && ctest_wait((int)child) != 0) shared->fd = -1;
     struct ctest_orphan made = *shared;
     munmap(shared, sizeof(*shared));
     return made;
+}
+
+static inline struct ctest_orphan ctest_make_orphan(uint64_t length, int minor) {
+    return ctest_make_orphan_with(length, minor, 0, 0);
 }
 
 // Takes the privileges of the calling thread alone, for good: the raw call does not reach the

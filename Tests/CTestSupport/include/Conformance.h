@@ -12,6 +12,7 @@ _Pragma("clang assume_nonnull begin")
 // MARK: Memory
 
 int ctest_memfd_huge(uint64_t length);
+int ctest_punch_hole(int fd, uint64_t offset, uint64_t length);
 int64_t ctest_mremap_with(uint64_t at, uint64_t length, uint64_t new_length, int flags, uint64_t to);
 uint64_t ctest_load(uint64_t address);
 void ctest_store(uint64_t address, uint64_t value);
@@ -62,6 +63,7 @@ enum ctest_task {
     ctest_task_stress,          // struct ctest_stress
     ctest_task_allocate,        // address of a word that ends it
     ctest_task_libc_fork,       // how often
+    ctest_task_raw_fork,        // how often
     ctest_task_posix_spawn,
 };
 
@@ -71,6 +73,8 @@ struct ctest_worker *ctest_work(
 uint32_t ctest_worker_thread_id(struct ctest_worker *worker);
 int ctest_worker_is_done(struct ctest_worker *worker);
 void ctest_worker_signal(struct ctest_worker *worker, int number);
+// What came of it. A thread that does not end in time is left behind, with a result no task has.
+enum { ctest_never_ended = -99999 };
 int64_t ctest_worker_join(struct ctest_worker *worker);
 
 // A thread that takes the mutexes of pages and counts in them, checked against a shadow array of counters.
@@ -117,6 +121,8 @@ int ctest_raw_unregister(int fd, uint64_t start, uint64_t length);
 // read(2) as it is, into a buffer of its own, or into `at` if that is not 0.
 int64_t ctest_raw_read(int fd, uint64_t at, uint64_t length);
 int ctest_set_blocking(int fd);
+int ctest_set_nonblocking(int fd);
+int ctest_clear_close_on_exec(int fd);
 int ctest_poll_now(int fd);
 int ctest_event_counter(void);
 void ctest_event_signal(int fd);

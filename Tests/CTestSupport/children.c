@@ -21,6 +21,13 @@ CTEST_PLAIN static int events(const struct ctest_child *child) {
     return 0;
 }
 
+// UFFDIO_COPY and UFFDIO_MOVE have the same layout.
+CTEST_PLAIN static int fill(const struct ctest_child *child, int number) {
+    uint64_t argument[5] = {child->b, child->c, child->d, 0, 0};
+    *(volatile uint8_t *)child->c = 0x99;
+    return -ctest_ioctl((int)child->a, number, sizeof(argument), (uint64_t)argument);
+}
+
 CTEST_PLAIN static void wait_for_end(const struct ctest_child *child) {
     char byte = 1;
     if (child->ready >= 0) syscall(SYS_write, (long)child->ready, &byte, 1L);
@@ -44,6 +51,8 @@ CTEST_PLAIN static int live(const struct ctest_child *child) {
         for (uint64_t page = 0; page < child->b; page++)
             if (ctest_try_peek(child->a + page * child->c) != -SIGBUS) return 1;
         return 0;
+    case ctest_child_copy: return fill(child, 3);
+    case ctest_child_move: return fill(child, 5);
     case ctest_child_events: return events(child);
     }
     return 99;

@@ -34,6 +34,27 @@ int ctest_open_raw_device(void) {
     return made;
 }
 
+int ctest_open_raw_with(int flags) {
+    long made = syscall(SYS_userfaultfd, (long)flags);
+    return made < 0 ? -errno : (int)made;
+}
+
+int ctest_open_device(void) {
+    int device = open("/dev/userfaultfd", O_RDONLY | O_CLOEXEC);
+    return device < 0 ? -errno : device;
+}
+
+int ctest_ask_device(int device, int number, int value) {
+    int made = ioctl(device, _IO(0xAA, number), (long)value);
+    return made < 0 ? -errno : made;
+}
+
+CTEST_PLAIN int ctest_ioctl(int fd, int number, int size, uint64_t at) {
+    // UNREGISTER and WAKE are declared as if they only answered.
+    unsigned direction = number == 1 || number == 2 ? _IOC_READ : _IOC_READ | _IOC_WRITE;
+    return syscall(SYS_ioctl, (long)fd, (long)_IOC(direction, 0xAA, number, size), at) < 0 ? -errno : 0;
+}
+
 int ctest_handshake(int fd, uint64_t api, uint64_t features) {
     struct uffdio_api argument = {.api = api, .features = features};
     return ioctl(fd, UFFDIO_API, &argument) < 0 ? -errno : 0;

@@ -9,9 +9,11 @@ static _Thread_local sigjmp_buf *volatile catcher;
 static void (*volatile bus_error_call)(void *, uint64_t);
 static void *volatile bus_error_context;
 static int signals;
+static _Thread_local siginfo_t last;
 
 static void on_fault(int number, siginfo_t *info, void *state) {
     (void)state;
+    last = *info;
     if (catcher) siglongjmp(*catcher, number);
     if (number == SIGBUS && bus_error_call) {
         bus_error_call(bus_error_context, (uint64_t)info->si_addr);
@@ -25,6 +27,12 @@ void ctest_catch_faults(void) {
     sigaction(SIGBUS, &action, NULL);
     sigaction(SIGSEGV, &action, NULL);
 }
+
+int ctest_fault_code(void) { return last.si_code; }
+
+uint64_t ctest_fault_address(void) { return (uint64_t)last.si_addr; }
+
+int ctest_fault_granularity(void) { return last.si_addr_lsb; }
 
 CTEST_PLAIN int ctest_try_peek(uint64_t at) {
     sigjmp_buf place;

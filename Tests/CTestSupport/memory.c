@@ -61,6 +61,23 @@ CTEST_PLAIN int64_t ctest_walk(uint64_t at, uint64_t count, uint64_t page_size, 
     return -1;
 }
 
+int ctest_poke_by_system_call(uint64_t address, uint8_t value) {
+    int ends[2], error = ctest_pipe(ends);
+    if (error < 0) return error;
+    int result = ctest_write_byte(ends[1], value);
+    if (result == 0 && syscall(SYS_read, (long)ends[0], address, 1L) < 0) result = -errno;
+    close(ends[0]);
+    close(ends[1]);
+    return result;
+}
+
+int ctest_peek_by_vm_read(uint64_t address) {
+    uint8_t byte = 0;
+    struct iovec local = {&byte, 1}, remote = {(void *)address, 1};
+    long got = syscall(SYS_process_vm_readv, (long)getpid(), &local, 1L, &remote, 1L, 0L);
+    return got < 0 ? -errno : byte;
+}
+
 // MARK: Pinning
 
 struct gup_test {

@@ -105,6 +105,7 @@ private func checkExited() throws {
         _ = try orphan.register(range, modes: .missing)
     }
     #expect(registering?.errno == .noMemory)
+    #expect(registering?.description.contains("process has exited") == true)
     let unregistering = #expect(throws: UserfaultfdError.self) { try orphan.unregister(range) }
     #expect(unregistering?.errno == .noMemory)
     try orphan.wake(range)

@@ -86,22 +86,23 @@ final class Loan: Sendable {
     }
 }
 
-/// A whole small file, or nil.
-func readText(_ path: String) -> String? {
-    var buffer = [CChar](repeating: 0, count: 4096)
+/// A file, or its beginning; nil where it cannot be read.
+func readText(_ path: String, upTo limit: Int = 4096) -> String? {
+    var buffer = [CChar](repeating: 0, count: limit)
     let count = unsafe ctest_read_file(path, &buffer, UInt64(buffer.count))
     guard count >= 0 else { return nil }
     return String(decoding: buffer.prefix(Int(count)).map(UInt8.init(bitPattern:)), as: UTF8.self)
 }
 
-/// `/proc/self/smaps` is long: the flags of the mapping that starts at an address.
-func mappingFlags(_ start: UInt) -> [Substring] {
-    var buffer = [CChar](repeating: 0, count: 4 << 20)
-    let count = unsafe ctest_read_file("/proc/self/smaps", &buffer, UInt64(buffer.count))
-    let text = String(decoding: buffer.prefix(max(Int(count), 0)).map(UInt8.init(bitPattern:)), as: UTF8.self)
+/// The flags of the mapping that an address is in.
+func mappingFlags(_ address: UInt) -> [Substring] {
+    let text = readText("/proc/self/smaps", upTo: 4 << 20) ?? ""
     var found = false
     for line in text.split(separator: "\n") {
-        if line.hasPrefix(String(start, radix: 16) + "-") { found = true }
+        if let first = line.first, first.isNumber || first.isLowercase {
+            let ends = line.prefix { $0 != " " }.split(separator: "-").compactMap { UInt($0, radix: 16) }
+            found = ends.count == 2 && ends[0] <= address && address < ends[1]
+        }
         if found, line.hasPrefix("VmFlags:") { return line.split(separator: " ").dropFirst().map { $0 } }
     }
     return []

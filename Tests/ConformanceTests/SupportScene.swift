@@ -3,7 +3,8 @@ import FaultlineTestKit
 import Testing
 import Userfault
 
-/// Registered memory, its descriptor, and pages to fill it with: page i of the source is full of the word i + 1.
+/// Memory, registered unless without modes, its descriptor, and pages to fill it with: page i of the source is full of the word
+/// i + 1.
 final class Scene: Sendable {
     let area: Area
     let source: Area
@@ -17,7 +18,7 @@ final class Scene: Sendable {
         area = try Area(backing, pages: pages, alias: alias)
         source = try Area.words(pages, of: area.pageSize)
         let uffd = try Userfaultfd(requiring: features, trying: ways)
-        _ = try uffd.register(area.whole, modes: modes)
+        if !modes.isEmpty { _ = try uffd.register(area.whole, modes: modes) }
         served = Served(adopting: uffd)
     }
 

@@ -28,6 +28,10 @@ int ctest_page_is(uint64_t at, uint64_t page_size, uint64_t word);
 enum ctest_walk_options { ctest_walk_write = 1, ctest_walk_invert = 2, ctest_walk_zero = 4 };
 int64_t ctest_walk(uint64_t at, uint64_t count, uint64_t page_size, uint64_t first, int options);
 
+// Lets the kernel access a byte on our behalf: write to it from a pipe, or read it as another process's memory.
+int ctest_poke_by_system_call(uint64_t address, uint8_t value);
+int ctest_peek_by_vm_read(uint64_t address);
+
 // Pins pages for long: with the kernel's own test module, read-only; or by an io_uring, for writing.
 // A descriptor for ctest_unpin.
 int ctest_pin_by_gup_test(uint64_t at, uint64_t length);
@@ -40,6 +44,10 @@ void ctest_catch_faults(void);
 // The byte, or the negated number of the signal that came instead.
 int ctest_try_peek(uint64_t at);
 int ctest_try_poke(uint64_t at, uint8_t value);
+// Of the last one that the calling thread caught: si_code, si_addr and si_addr_lsb.
+int ctest_fault_code(void);
+uint64_t ctest_fault_address(void);
+int ctest_fault_granularity(void);
 // Bus errors that no ctest_try caught call this, in the signal handler, and try again.
 void ctest_on_bus_error(void (*_Nullable call)(void *_Nullable, uint64_t address), void *_Nullable context);
 // Counts signals of a kind that interrupts and does nothing else.
@@ -95,9 +103,12 @@ enum ctest_child_task {
     ctest_child_pin_and_wait,   // address, length, 1 for gup_test: pins, and waits
     ctest_child_peek,           // address: exits with the byte
     ctest_child_bus_errors,     // address, count, page size: exits with 0 if every access is one
+    ctest_child_copy,           // userfaultfd, where to, from where, length: exits with the errno
+    ctest_child_move,           // the same
     ctest_child_events,         // address, count, page size, where to move to, options: see below
 };
 
+// `copy` and `move` write 0x99 to their source first, of which the child has a copy of its own.
 // `events`: walks the first half of the pages at a, moves all of them to d, walks the rest there, drops them
 // and looks for zeroes. Options are the walk's, or 256 to drop with MADV_REMOVE. Exits with 0, or with the step that was wrong.
 struct ctest_child {
@@ -116,6 +127,12 @@ int ctest_pipe(int *ends);
 int ctest_read_byte(int fd);
 int ctest_write_byte(int fd, uint8_t value);
 int ctest_open_raw_device(void);
+int ctest_open_raw_with(int flags);
+// The device node itself, and an ioctl of it without an argument but a number.
+int ctest_open_device(void);
+int ctest_ask_device(int device, int number, int value);
+// Any ioctl of a userfaultfd, by number and size, with an argument anywhere.
+int ctest_ioctl(int fd, int number, int size, uint64_t at);
 int ctest_handshake(int fd, uint64_t api, uint64_t features);
 int ctest_raw_unregister(int fd, uint64_t start, uint64_t length);
 // read(2) as it is, into a buffer of its own, or into `at` if that is not 0.

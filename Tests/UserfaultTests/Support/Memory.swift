@@ -10,8 +10,6 @@ final class Memory: Sendable {
     enum Kind {
         case anonymous
         case shared
-        /// A private mapping of shared memory.
-        case privateFile
         /// 2 MiB pages, reserved without being there.
         case hugePages
     }
@@ -36,7 +34,6 @@ final class Memory: Sendable {
         switch kind {
         case .anonymous: (file, flags) = (-1, flags | MAP_PRIVATE | MAP_ANONYMOUS)
         case .shared: (file, flags) = (ctest_memfd(UInt64(byteCount)), flags | MAP_SHARED)
-        case .privateFile: (file, flags) = (ctest_memfd(UInt64(byteCount)), flags | MAP_PRIVATE)
         case .hugePages:
             (file, flags) = (
                 -1, flags | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | hugeMapping
@@ -71,14 +68,7 @@ final class Memory: Sendable {
         let written = unsafe pwrite(file, byte, 1, page * pageSize)
         precondition(written == 1)
     }
-
-    func protect(_ range: AddressRange, _ protection: CInt) {
-        precondition(ctest_mprotect(UInt64(range.start), UInt64(range.byteCount), protection) == 0)
-    }
 }
 
 /// `MAP_HUGETLB`
 private let hugeMapping: CInt = 0x40000
-
-/// A page that nobody can ever map.
-let neverMapped = AddressRange(start: UInt(SystemPage.size), byteCount: SystemPage.size)

@@ -1,20 +1,13 @@
 #define _GNU_SOURCE
 #include "uffd.h"
+#include "kernel.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/userfaultfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#ifndef USERFAULTFD_IOC_NEW
-#define USERFAULTFD_IOC_NEW _IO(0xAA, 0x00)
-#endif
-#ifndef UFFD_USER_MODE_ONLY
-#define UFFD_USER_MODE_ONLY 1
-#endif
 
 int bench_uffd_open(int nonblocking, int *access) {
     int flags = O_CLOEXEC | (nonblocking ? O_NONBLOCK : 0);

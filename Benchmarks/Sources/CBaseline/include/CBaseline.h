@@ -9,6 +9,8 @@
 #include "counters.h"
 #include "echo_client.h"
 #include "mixed.h"
+#include "operations.h"
+#include "pagemap.h"
 #include "pages.h"
 #include "server.h"
 #include "touchers.h"

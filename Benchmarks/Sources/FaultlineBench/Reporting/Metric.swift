@@ -3,6 +3,7 @@ enum Metric: String, CaseIterable {
     case latency
     case throughput
     case time
+    case timePerPage = "time_per_page"
     case contextSwitchesPerFault = "context_switches_per_fault"
     case ioctlsPerFault = "ioctls_per_fault"
     case copiesPerFault = "copies_per_fault"
@@ -17,7 +18,7 @@ enum Metric: String, CaseIterable {
     /// The unit, unless a row says otherwise.
     var unit: String {
         switch self {
-        case .latency, .time: "ns"
+        case .latency, .time, .timePerPage: "ns"
         case .throughput: "faults/s"
         case .bytesPerFault: "bytes/fault"
         case .eexist, .eagain: "count"
@@ -28,6 +29,7 @@ enum Metric: String, CaseIterable {
     /// In words, for tables and verdicts.
     var title: String {
         switch self {
+        case .timePerPage: "time per page"
         case .contextSwitchesPerFault: "context switches per fault"
         case .ioctlsPerFault: "ioctls per fault"
         case .allocationsPerFault: "allocations per fault"
@@ -57,6 +59,9 @@ struct Parameter: Equatable {
     static func pages(_ count: Int) -> Parameter { Parameter(name: "pages", value: .number(count)) }
     static func pin(_ pinning: Pinning) -> Parameter {
         Parameter(name: "pin", value: .text(pinning.rawValue))
+    }
+    static func number(_ name: String, _ value: Int) -> Parameter {
+        Parameter(name: name, value: .number(value))
     }
     static func text(_ name: String, _ value: String) -> Parameter {
         Parameter(name: name, value: .text(value))

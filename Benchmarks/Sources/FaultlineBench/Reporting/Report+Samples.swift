@@ -45,10 +45,15 @@ extension Report {
         }
     }
 
-    /// Adds a chart of bars for each metric, one bar per row.
-    mutating func addBars(_ scenario: String, _ metrics: [Metric]) {
+    /// Adds a chart of bars for each metric, one bar per row that has all of `parameters`.
+    mutating func addBars(
+        _ scenario: String, _ metrics: [Metric], of parameters: [Parameter] = [], title: String = ""
+    ) {
         for metric in metrics {
-            let rows = results.filter { $0.scenario == scenario && $0.metric == metric }
+            let rows = results.filter { row in
+                row.scenario == scenario && row.metric == metric
+                    && parameters.allSatisfy(row.parameters.contains)
+            }
             guard let first = rows.first else { continue }
             let bars = zip(rows, Report.labels(rows)).map { row, label in
                 Chart.Bar(
@@ -58,7 +63,7 @@ extension Report {
             }
             charts.append(
                 Chart(
-                    scenario: scenario, title: "\(scenario): \(metric.title)",
+                    scenario: scenario, title: "\(scenario): \(metric.title)\(title)",
                     kind: .bars(bars, isTime: first.unit == "ns", unit: first.unit)))
         }
     }

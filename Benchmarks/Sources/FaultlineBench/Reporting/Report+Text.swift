@@ -36,6 +36,11 @@ extension Report {
             (.latency, "p50", { Table.time($0.median) }),
             (.latency, "p99", { $0.p99.map { Table.time($0) } ?? "-" }),
             (.time, "time", { Table.time($0.median) }),
+            (.timePerPage, "per page", { Table.number($0.median, places: 1) + " ns" }),
+            (
+                .timePerPage, "min–max",
+                { "\(Table.number($0.min, places: 1))–\(Table.number($0.max, places: 1))" }
+            ),
             (.throughput, "per second", { Table.count($0.median) }),
             (.throughput, "min–max", { "\(Table.count($0.min))–\(Table.count($0.max))" }),
             (.contextSwitchesPerFault, "switches", { Table.number($0.median, places: 2) }),

@@ -4,6 +4,8 @@ SWIFT ?= swift
 export SWIFT
 # Arguments for the program a target runs: make bench ARGS="roundtrip --pin same"
 ARGS ?=
+# How long `make stress` runs.
+MINUTES ?= 1
 # Flags for every build of the root package: CI turns warnings into errors here.
 BUILD_FLAGS ?=
 
@@ -12,7 +14,7 @@ SWIFT_FILES = $(shell find $(wildcard Sources Tests Benchmarks Snippets Examples
 	-name '*.swift' -not -path '*/.build*')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build bench bench-build bench-test lint format check docs sanitize sanitize-thread \
+.PHONY: help demo test build bench bench-build bench-test stress lint format check docs sanitize sanitize-thread \
 	sanitize-address release-test dependencies clean
 
 help: ## List the targets
@@ -35,6 +37,9 @@ bench-build: dependencies ## Build the benchmark, optimised
 
 bench-test: dependencies ## Run the benchmark's own tests
 	$(SWIFT) test --package-path Benchmarks --disable-xctest $(ARGS)
+
+stress: bench-build ## Count in pages that come, go and are protected: make stress MINUTES=10 ARGS="--backing shared"
+	@"$$($(SWIFT) build $(BENCH_FLAGS) --show-bin-path)/faultline-stress" --minutes $(MINUTES) $(ARGS)
 
 release-test: dependencies ## Run every test in an optimised build
 	$(SWIFT) test -c release --disable-xctest $(BUILD_FLAGS) $(ARGS)

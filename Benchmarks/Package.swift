@@ -12,7 +12,8 @@ let strict: [SwiftSetting] = [
 let package = Package(
     name: "faultline-benchmarks",
     products: [
-        .executable(name: "faultline-bench", targets: ["FaultlineBench"])
+        .executable(name: "faultline-bench", targets: ["FaultlineBench"]),
+        .executable(name: "faultline-stress", targets: ["FaultlineStress"]),
     ],
     dependencies: [
         .package(name: "faultline", path: "..")
@@ -31,5 +32,25 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "FaultlineBenchTests", dependencies: ["FaultlineBench"], swiftSettings: strict),
+        // Threads, settings and signals of the stress program.
+        .target(name: "CStress"),
+        .executableTarget(
+            name: "FaultlineStress",
+            dependencies: [
+                "CStress",
+                .product(name: "EventReactor", package: "faultline"),
+                .product(name: "Faultline", package: "faultline"),
+                .product(name: "Userfault", package: "faultline"),
+            ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "FaultlineStressTests",
+            dependencies: [
+                "CStress", "FaultlineStress",
+                .product(name: "EventReactor", package: "faultline"),
+                .product(name: "Faultline", package: "faultline"),
+                .product(name: "Userfault", package: "faultline"),
+            ],
+            swiftSettings: strict),
     ]
 )

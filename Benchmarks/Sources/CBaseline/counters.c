@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 int bench_pin(int32_t cpu) {
     if (cpu < 0) return 0;
@@ -15,7 +16,8 @@ int bench_pin(int32_t cpu) {
 
 int32_t bench_allowed_cpu(int32_t index) {
     cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) != 0) return -1;
+    // Of the main thread, which is never pinned: those that a pinned thread has started are, too.
+    if (sched_getaffinity(getpid(), sizeof set, &set) != 0) return -1;
     for (int32_t cpu = 0; cpu < CPU_SETSIZE; cpu++) {
         if (CPU_ISSET((size_t)cpu, &set) && index-- == 0) return cpu;
     }

@@ -31,4 +31,30 @@ struct uffdio_move {
 #define UFFDIO_MOVE _IOWR(UFFDIO, 0x05, struct uffdio_move)
 #endif
 
+// Linux 6.7, of <linux/fs.h>, which clashes with C library headers: so under names of our own.
+struct bench_page_region {
+    __u64 start;
+    __u64 end;
+    __u64 categories;
+};
+struct bench_pm_scan_arg {
+    __u64 size;
+    __u64 flags;
+    __u64 start;
+    __u64 end;
+    __u64 walk_end;
+    __u64 vec;
+    __u64 vec_len;
+    __u64 max_pages;
+    __u64 category_inverted;
+    __u64 category_mask;
+    __u64 category_anyof_mask;
+    __u64 return_mask;
+};
+#define BENCH_PAGEMAP_SCAN _IOWR('f', 16, struct bench_pm_scan_arg)
+#define BENCH_PAGE_IS_WRITTEN ((__u64)1 << 1)
+#define BENCH_PM_SCAN_WP_MATCHING ((__u64)1 << 0)
+#define BENCH_PM_SCAN_CHECK_WPASYNC ((__u64)1 << 1)
+#define BENCH_FEATURE_WP_ASYNC ((__u64)1 << 15)
+
 #endif

@@ -3,6 +3,7 @@
 #include "kernel.h"
 #include "pagemap.h"
 #include "pages.h"
+#include "uffd.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -21,23 +22,20 @@ struct bench_arena {
     uintptr_t alias;       // another mapping of the destination's shared memory
 };
 
-static uintptr_t map(size_t byte_count, int flags, int file) {
-    void *memory = mmap(NULL, byte_count, PROT_READ | PROT_WRITE, flags, file, 0);
-    if (memory == MAP_FAILED) return 0;
-    madvise(memory, byte_count, MADV_NOHUGEPAGE);
-    return (uintptr_t)memory;
+static uintptr_t map_shared(size_t byte_count, int file) {
+    void *memory = mmap(NULL, byte_count, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    return memory == MAP_FAILED ? 0 : (uintptr_t)memory;
 }
 
 static int prepare_memory(bench_arena *arena) {
-    const int anonymous = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
     arena->expected = bench_source_make(arena->byte_count, 0x0b5 + arena->operation);
     if (arena->expected == 0) return errno;
     if (arena->operation == BENCH_OPERATION_CONTINUE) {
         int file = memfd_create("operations", MFD_CLOEXEC);
         if (file < 0) return errno;
         if (ftruncate(file, (off_t)arena->byte_count) == 0) {
-            arena->destination = map(arena->byte_count, MAP_SHARED, file);
-            arena->alias = map(arena->byte_count, MAP_SHARED, file);
+            arena->destination = map_shared(arena->byte_count, file);
+            arena->alias = map_shared(arena->byte_count, file);
         }
         int error = errno;
         close(file);
@@ -45,27 +43,26 @@ static int prepare_memory(bench_arena *arena) {
         memcpy((void *)arena->alias, (const void *)arena->expected, arena->byte_count);
         return 0;
     }
-    arena->destination = map(arena->byte_count, anonymous, -1);
+    arena->destination = bench_memory_map(arena->byte_count);
     if (arena->destination == 0) return errno;
     arena->source = arena->expected;
-    if (arena->operation == BENCH_OPERATION_MOVE) arena->source = map(arena->byte_count, anonymous, -1);
+    if (arena->operation == BENCH_OPERATION_MOVE) arena->source = bench_memory_map(arena->byte_count);
     return arena->source == 0 ? errno : 0;
 }
 
 static int prepare(bench_arena *arena) {
     int error = prepare_memory(arena);
     if (error != 0) return error;
-    struct uffdio_register request = {
-        .range = {.start = arena->destination, .len = arena->byte_count}, .mode = UFFDIO_REGISTER_MODE_MISSING};
+    uint64_t modes = UFFDIO_REGISTER_MODE_MISSING;
     switch (arena->operation) {
-    case BENCH_OPERATION_CONTINUE: request.mode = UFFDIO_REGISTER_MODE_MINOR; break;
+    case BENCH_OPERATION_CONTINUE: modes = UFFDIO_REGISTER_MODE_MINOR; break;
     case BENCH_OPERATION_PROTECT:
     case BENCH_OPERATION_UNPROTECT:
-        request.mode = UFFDIO_REGISTER_MODE_WP;
+        modes = UFFDIO_REGISTER_MODE_WP;
         memcpy((void *)arena->destination, (const void *)arena->expected, arena->byte_count);
         break;
     }
-    return ioctl(arena->descriptor, UFFDIO_REGISTER, &request) == 0 ? 0 : errno;
+    return bench_uffd_register_for(arena->descriptor, arena->destination, arena->byte_count, modes);
 }
 
 bench_arena *bench_arena_make(int descriptor, uint32_t operation, size_t pages, int *error) {

@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "server.h"
+#include "sigbus.h"
 #include "uffd.h"
 
 #include <errno.h>
@@ -196,8 +197,8 @@ static void dispose(bench_server *server) {
 
 static int prepare(bench_server *server) {
     const bench_server_plan *plan = &server->plan;
-    int blocking = plan->style == BENCH_SERVE_READ, access;
-    server->descriptor = bench_uffd_open(!blocking, &access);
+    int blocking = plan->style == BENCH_SERVE_READ, in_thread = plan->style == BENCH_SERVE_SIGBUS, access;
+    server->descriptor = bench_uffd_open_with(!blocking, in_thread ? UFFD_FEATURE_SIGBUS : 0, &access);
     if (server->descriptor < 0) return -server->descriptor;
     server->base = bench_uffd_map(server->descriptor, plan->byte_count);
     server->last_page = bench_uffd_map(server->descriptor, server->page_size);
@@ -210,6 +211,10 @@ static int prepare(bench_server *server) {
     if (plan->style == BENCH_SERVE_AHEAD) {
         server->present = calloc(plan->byte_count / server->page_size / 64 + 1, sizeof *server->present);
         if (server->present == NULL) return ENOMEM;
+    }
+    if (in_thread) {
+        return bench_sigbus_begin(
+            server->descriptor, server->base, plan->source, plan->byte_count, server->page_size, &server->counters);
     }
     if (blocking) return 0;
     server->poll = epoll_create1(EPOLL_CLOEXEC);
@@ -231,7 +236,9 @@ bench_server *bench_server_start(const bench_server_plan *plan, int *error) {
     server->descriptor = server->poll = server->stop = server->file = -1;
     server->page_size = (size_t)sysconf(_SC_PAGESIZE);
     *error = prepare(server);
-    if (*error == 0) *error = pthread_create(&server->thread, NULL, run, server);
+    if (*error == 0 && plan->style != BENCH_SERVE_SIGBUS) {
+        *error = pthread_create(&server->thread, NULL, run, server);
+    }
     if (*error == 0) return server;
     dispose(server);
     return NULL;
@@ -242,12 +249,16 @@ uintptr_t bench_server_base(const bench_server *server) { return server->base; }
 double bench_server_floor(const bench_server *server) { return server->floor; }
 
 void bench_server_stop(bench_server *server, bench_counters *counters) {
-    if (server->plan.style == BENCH_SERVE_READ) {
-        (void)*(volatile unsigned char *)server->last_page;
+    if (server->plan.style == BENCH_SERVE_SIGBUS) {
+        bench_sigbus_end();
     } else {
-        eventfd_write(server->stop, 1);
+        if (server->plan.style == BENCH_SERVE_READ) {
+            (void)*(volatile unsigned char *)server->last_page;
+        } else {
+            eventfd_write(server->stop, 1);
+        }
+        pthread_join(server->thread, NULL);
     }
-    pthread_join(server->thread, NULL);
     *counters = server->counters;
     dispose(server);
 }

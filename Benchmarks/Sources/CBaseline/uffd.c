@@ -9,7 +9,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-int bench_uffd_open(int nonblocking, int *access) {
+int bench_uffd_open(int nonblocking, int *access) { return bench_uffd_open_with(nonblocking, 0, access); }
+
+int bench_uffd_open_with(int nonblocking, uint64_t features, int *access) {
     int flags = O_CLOEXEC | (nonblocking ? O_NONBLOCK : 0);
     int descriptor = -1;
     *access = BENCH_ACCESS_DEVICE;
@@ -30,7 +32,7 @@ int bench_uffd_open(int nonblocking, int *access) {
         *access = BENCH_ACCESS_NONE;
         return -errno;
     }
-    struct uffdio_api api = {.api = UFFD_API, .features = 0};
+    struct uffdio_api api = {.api = UFFD_API, .features = features};
     if (ioctl(descriptor, UFFDIO_API, &api) != 0) {
         int error = errno;
         close(descriptor);
@@ -41,19 +43,28 @@ int bench_uffd_open(int nonblocking, int *access) {
 }
 
 int bench_uffd_register(int descriptor, uintptr_t start, size_t byte_count) {
-    struct uffdio_register request = {
-        .range = {.start = start, .len = byte_count}, .mode = UFFDIO_REGISTER_MODE_MISSING};
+    return bench_uffd_register_for(descriptor, start, byte_count, UFFDIO_REGISTER_MODE_MISSING);
+}
+
+int bench_uffd_register_for(int descriptor, uintptr_t start, size_t byte_count, uint64_t modes) {
+    struct uffdio_register request = {.range = {.start = start, .len = byte_count}, .mode = modes};
     return ioctl(descriptor, UFFDIO_REGISTER, &request) == 0 ? 0 : errno;
 }
 
-uintptr_t bench_uffd_map(int descriptor, size_t byte_count) {
+uintptr_t bench_memory_map(size_t byte_count) {
     void *memory = mmap(
         NULL, byte_count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) return 0;
     madvise(memory, byte_count, MADV_NOHUGEPAGE);
-    int error = bench_uffd_register(descriptor, (uintptr_t)memory, byte_count);
-    if (error == 0) return (uintptr_t)memory;
-    munmap(memory, byte_count);
+    return (uintptr_t)memory;
+}
+
+uintptr_t bench_uffd_map(int descriptor, size_t byte_count) {
+    uintptr_t memory = bench_memory_map(byte_count);
+    if (memory == 0) return 0;
+    int error = bench_uffd_register(descriptor, memory, byte_count);
+    if (error == 0) return memory;
+    munmap((void *)memory, byte_count);
     errno = error;
     return 0;
 }

@@ -18,6 +18,7 @@ enum {
     BENCH_SERVE_PREAD,  ///< as BENCH_SERVE_EPOLL, with each page read from a file by pread(2) first
     BENCH_SERVE_AHEAD,  ///< as BENCH_SERVE_MERGED, each copy of up to 16 pages that a bitmap says are missing
     BENCH_SERVE_FLOOR,  ///< no faults: the whole region is copied in calls of 512 pages before the start
+    BENCH_SERVE_SIGBUS, ///< no thread: whoever faults copies the page in a handler of SIGBUS; one such server at a time
 };
 
 typedef struct {
@@ -37,7 +38,7 @@ uintptr_t bench_server_base(const bench_server *server);
 /// What BENCH_SERVE_FLOOR took to fill the region, nanoseconds for each page; 0 for the others.
 double bench_server_floor(const bench_server *server);
 
-/// Ends the thread, unmaps the region and says what the thread did.
+/// Ends the serving, unmaps the region and says what was done.
 void bench_server_stop(bench_server *server, bench_counters *counters);
 
 #endif

@@ -13,9 +13,14 @@ enum { BENCH_ACCESS_NONE, BENCH_ACCESS_DEVICE, BENCH_ACCESS_SYSTEM_CALL, BENCH_A
 
 /// Opens and enables a descriptor: device node, then system call, then user-mode-only. Returns it, or -errno.
 int bench_uffd_open(int nonblocking, int *access);
+int bench_uffd_open_with(int nonblocking, uint64_t features, int *access);
 
-/// Registers for missing faults. Returns 0 or an errno.
+/// Registers for missing faults, or for others. Returns 0 or an errno.
 int bench_uffd_register(int descriptor, uintptr_t start, size_t byte_count);
+int bench_uffd_register_for(int descriptor, uintptr_t start, size_t byte_count, uint64_t modes);
+
+/// Maps private anonymous memory without huge pages. Returns its address, or 0.
+uintptr_t bench_memory_map(size_t byte_count);
 
 /// Maps private anonymous memory without huge pages and registers it. Returns its address, or 0 with errno set.
 uintptr_t bench_uffd_map(int descriptor, size_t byte_count);

@@ -53,6 +53,7 @@ extension CVariant.Style {
         case .positionedRead: BENCH_SERVE_PREAD
         case .ahead: BENCH_SERVE_AHEAD
         case .floor: BENCH_SERVE_FLOOR
+        case .signal: BENCH_SERVE_SIGBUS
         }
     }
 }

@@ -28,6 +28,8 @@ struct TouchScenario: Scenario {
     var ratios: [(numerator: String, denominator: String, metrics: [Metric])]
     var goals: [Goal] = []
     var unit = "faults/s"
+    /// Whether everything is measured across two cores as well, where one core is asked for and there are two.
+    var alsoCross = false
 
     func run(_ context: Context, into report: inout Report) async throws {
         let variants = self.variants.filter { context.wants($0.name) }
@@ -35,47 +37,71 @@ struct TouchScenario: Scenario {
         let counts = takesThreads ? context.threads(threads.usual, tour: threads.tour) : threads.usual
         let source = try Contents(
             pages: pageCount + (counts.max() ?? 1) * TouchRun.usualWarmUp, seed: 0x5eed)
-        for count in counts {
-            let used = min(count, pageCount)
-            let samples = try await context.rounds.run(
-                "\(name), \(used) threads", variants.map(\.name)
-            ) { variant, round in
-                let run = TouchRun(
-                    source: source, pages: pageCount, placement: context.placement, threads: used,
-                    pattern: pattern,
-                    seed: UInt64(round) &* 7919 &+ 1)
-                return try await run.measure(variants[variant])
+        for pin in pinnings(context) {
+            for count in counts {
+                try await run(
+                    Case(pin: pin, threads: count, pages: pageCount, source: source), variants, context,
+                    into: &report)
             }
-            let parameters: [Parameter] = [
-                .threads(count), .pages(pageCount), .pin(context.arguments.pin),
-                .text("pattern", pattern.rawValue),
-            ]
-            for (variant, samples) in zip(variants, samples) {
-                report.add(samples, scenario: name, variant: variant.name, parameters: parameters, unit: unit)
-            }
-            for ratio in ratios {
-                report.addRatios(
-                    name, ratio.numerator, over: ratio.denominator, ratio.metrics,
-                    parameters: takesThreads ? [.threads(count)] : [])
-            }
-            if context.arguments.pin == .same { check(threads: count, in: &report) }
-            report.charts.append(
-                .latencies(
-                    "\(name): latency percentiles" + (takesThreads ? ", \(count) threads" : ""),
-                    scenario: name,
-                    zip(variants, samples).map { ($0.name, $1.map(\.latency)) }))
         }
         report.addBars(name, [.throughput, .latency])
     }
 
-    private func check(threads count: Int, in report: inout Report) {
-        let parameters = [Parameter.threads(count)]
+    /// One number of threads at one placement.
+    private struct Case {
+        var pin: Pinning
+        var threads: Int
+        var pages: Int
+        var source: Contents
+    }
+
+    private func pinnings(_ context: Context) -> [Pinning] {
+        let asked = context.arguments.pin
+        return alsoCross && asked == .same && System.cpu(1) != nil ? [.same, .cross] : [asked]
+    }
+
+    private func run(
+        _ work: Case, _ variants: [any Variant], _ context: Context, into report: inout Report
+    ) async throws {
+        let used = min(work.threads, work.pages)
+        let placement = try Placement(work.pin)
+        let samples = try await context.rounds.run(
+            "\(name), \(used) threads", variants.map(\.name)
+        ) { variant, round in
+            let run = TouchRun(
+                source: work.source, pages: work.pages, placement: placement, threads: used,
+                pattern: pattern, seed: UInt64(round) &* 7919 &+ 1)
+            return try await run.measure(variants[variant])
+        }
+        let parameters: [Parameter] = [
+            .threads(work.threads), .pages(work.pages), .pin(work.pin), .text("pattern", pattern.rawValue),
+        ]
+        for (variant, samples) in zip(variants, samples) {
+            report.add(samples, scenario: name, variant: variant.name, parameters: parameters, unit: unit)
+        }
+        let telling: [Parameter] =
+            (takesThreads ? [.threads(work.threads)] : []) + (alsoCross ? [.pin(work.pin)] : [])
+        for ratio in ratios {
+            report.addRatios(
+                name, ratio.numerator, over: ratio.denominator, ratio.metrics, parameters: telling)
+        }
+        if work.pin == .same { check(threads: work.threads, telling, in: &report) }
+        report.charts.append(
+            .latencies(
+                "\(name): latency percentiles" + (takesThreads ? ", \(work.threads) threads" : "")
+                    + (alsoCross ? ", pin \(work.pin.rawValue)" : ""),
+                scenario: name,
+                zip(variants, samples).map { ($0.name, $1.map(\.latency)) }))
+    }
+
+    private func check(threads count: Int, _ telling: [Parameter], in report: inout Report) {
+        let parameters = [Parameter.threads(count), .pin(.same)]
         for goal in goals where goal.threads == nil || goal.threads == count {
             switch goal.figure {
             case .ratio(let numerator, let denominator, let metric):
                 let ratio = report.ratios.last {
                     $0.scenario == name && $0.numerator == numerator && $0.denominator == denominator
-                        && $0.metric == metric && (!takesThreads || $0.parameters == parameters)
+                        && $0.metric == metric && $0.parameters == telling
                 }
                 guard let ratio else { continue }
                 report.checks.append(

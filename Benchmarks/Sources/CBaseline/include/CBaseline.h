@@ -7,6 +7,7 @@
 #define CBASELINE_H
 
 #include "counters.h"
+#include "dirty.h"
 #include "echo_client.h"
 #include "mixed.h"
 #include "operations.h"

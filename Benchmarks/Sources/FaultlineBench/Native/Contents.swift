@@ -52,13 +52,36 @@ final class Contents: Sendable {
 
     /// Compares every byte of the first `pages` pages with memory at `base`.
     func requireEqual(at base: UInt, pages: Int, variant: String) throws(RunError) {
-        let wanted = pages * System.pageSize
-        let equal = bench_equal_prefix(base, address, wanted)
-        guard equal < wanted else { return }
-        throw .mismatch(
-            "Wrong contents from \(variant): byte \(equal % System.pageSize) of page \(equal / System.pageSize)."
-        )
+        try requireEqualMemory(address, base, byteCount: pages * System.pageSize, variant)
     }
+}
+
+/// A buffer that begins like `Contents` of the same seed, and is changed by its one owner.
+struct ChangingContents: ~Copyable {
+    let address: UInt
+    private let byteCount: Int
+
+    init(pages: Int, seed: UInt64) throws(RunError) {
+        byteCount = pages * System.pageSize
+        address = bench_source_make(byteCount, seed)
+        if address == 0 { throw .failed("There is no memory for \(pages) pages of contents.") }
+    }
+
+    deinit { bench_unmap(address, byteCount) }
+
+    /// Compares every byte with memory at `base`.
+    borrowing func requireEqual(at base: UInt, variant: String) throws(RunError) {
+        try requireEqualMemory(address, base, byteCount: byteCount, variant)
+    }
+}
+
+private func requireEqualMemory(
+    _ expected: UInt, _ base: UInt, byteCount: Int, _ variant: String
+) throws(RunError) {
+    let equal = bench_equal_prefix(base, expected, byteCount)
+    guard equal < byteCount else { return }
+    throw .mismatch(
+        "Wrong contents from \(variant): byte \(equal % System.pageSize) of page \(equal / System.pageSize).")
 }
 
 extension Contents {

@@ -32,6 +32,9 @@ struct Chart {
     var title: String
     var kind: Kind
 
+    /// Whether what a name stands for is drawn in grey: plain C, or nothing at all.
+    static func isBaseline(_ name: String) -> Bool { name.hasPrefix("c-") || name.hasPrefix("none") }
+
     /// The time at each percentile, the median over the runs; both axes logarithmic.
     static func latencies(_ title: String, scenario: String, _ variants: [(String, [Distribution])]) -> Chart
     {

@@ -57,7 +57,7 @@ extension Report {
             guard let first = rows.first else { continue }
             let bars = zip(rows, Report.labels(rows)).map { row, label in
                 Chart.Bar(
-                    label: label, isBaseline: row.variant.hasPrefix("c-"), value: row.median,
+                    label: label, isBaseline: Chart.isBaseline(row.variant), value: row.median,
                     low: row.min,
                     high: row.max)
             }

@@ -67,7 +67,7 @@ enum SVG {
         for (index, line) in series.enumerated() {
             // Plain C in greys, the rest in colours.
             let style: String
-            if line.name.hasPrefix("c-") {
+            if Chart.isBaseline(line.name) {
                 style = "k\(baselines % 4)"
                 baselines += 1
             } else {

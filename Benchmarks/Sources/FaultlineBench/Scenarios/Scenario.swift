@@ -48,6 +48,6 @@ enum Scenarios {
     static let all: [any Scenario] = [
         TouchScenario.roundtrip, TouchScenario.threads, TouchScenario.scan, TouchScenario.streams,
         TouchScenario.random, ReplayScenario(), RestoreScenario(),
-        MixedScenario(), OperationsScenario(), TouchScenario.inThread,
+        MixedScenario(), OperationsScenario(), TouchScenario.inThread, DirtyScenario(),
     ]
 }

@@ -9,12 +9,16 @@ struct Arguments: Equatable {
     var pages: Int?
     var threads: [Int]?
     var runs: Int?
-    var pin = Pinning.same
+    /// What `--pin` said; nil when it was not given.
+    var askedPin: Pinning?
     var format = Format.table
     var output: String?
     var file: String?
     /// Variants to measure; nil for all.
     var variants: [String]?
+
+    /// Where threads run, unless a scenario has a placement of its own.
+    var pin: Pinning { askedPin ?? .same }
 }
 
 /// What is wrong with a command line, as a sentence.
@@ -85,7 +89,7 @@ extension Arguments {
             guard let choice = Pinning(rawValue: value) else {
                 throw UsageError(description: "--pin takes none, same or cross, not '\(value)'.")
             }
-            pin = choice
+            askedPin = choice
         case "--format":
             guard let choice = Format(rawValue: value) else {
                 throw UsageError(description: "--format takes table or json, not '\(value)'.")
@@ -122,10 +126,10 @@ extension Arguments {
         faulting threads, in turns. With no scenario: a short tour of all of them.
 
           --pages N             pages touched in a run (not for restore, where the file decides)
-          --threads N[,N…]      faulting threads, for threads, restore and mixed
+          --threads N[,N…]      faulting threads, for threads, restore and mixed; writing ones, for snapshot
           --runs N              measured runs of every variant; medians are reported
-          --pin none|same|cross where threads run: anywhere, all on one core (the default), faulting on one core and
-                                serving on another
+          --pin none|same|cross where threads run: anywhere, all on one core (the default, but for snapshot), faulting on
+                                one core and serving on another
           --file PATH           the file that restore restores; default: this program
           --variants A[,B…]     only these, by the names of the table: for a profiler
           --format table|json   what is written to standard output

@@ -14,6 +14,7 @@
 #include "pagemap.h"
 #include "pages.h"
 #include "server.h"
+#include "snapshot.h"
 #include "touchers.h"
 #include "uffd.h"
 

@@ -28,6 +28,12 @@ struct Distribution: Equatable {
     /// Evenly spread over the 'nines': 0, 0.5, 0.9, 0.99, … lie at equal distances.
     static let places: [Double] = (0...48).map { 1 - pow(10, -Double($0) / 12) }
 
+    init(p50: Double, p99: Double, curve: [Double]) {
+        self.p50 = p50
+        self.p99 = p99
+        self.curve = curve
+    }
+
     init(_ times: [UInt64]) {
         let sorted = times.sorted()
         p50 = Double(Statistics.quantile(0.5, ofSorted: sorted))

@@ -79,6 +79,20 @@ enum System {
         return status.st_size >= 100_000_000
     }
 
+    static var processID: Int32 { getpid() }
+
+    /// A directory with room for `byteCount` bytes: in memory where there is one.
+    static func directory(for byteCount: Int) throws(RunError) -> String {
+        for path in ["/dev/shm", "/tmp", "."] {
+            var status = statvfs()
+            guard unsafe statvfs(path, &status) == 0, unsafe access(path, W_OK) == 0 else { continue }
+            if Int(status.f_bavail) * Int(status.f_frsize) > byteCount { return path }
+        }
+        throw .failed("There is no directory with room for \(byteCount) bytes: give fewer --pages.")
+    }
+
+    static func remove(_ path: String) { _ = unsafe unlink(path) }
+
     /// The kernel's release.
     static var kernelRelease: String {
         (text(of: "/proc/sys/kernel/osrelease") ?? "unknown").trimmed

@@ -30,7 +30,7 @@ struct OperationsScenario: Scenario {
             let arena = try OperationArena(operation, pages: pages)
             for size in sizes {
                 let times = try await rounds.run(
-                    "\(name), \(operation.rawValue), \(size) pages a call", variants.map(\.rawValue)
+                    "\(name), \(operation.rawValue), pages a call: \(size)", variants.map(\.rawValue)
                 ) { variant, _ in
                     try await worker.run {
                         try variants[variant].measure(arena, pagesPerCall: size)
@@ -51,7 +51,8 @@ struct OperationsScenario: Scenario {
         }
         for size in sizes {
             report.addBars(
-                name, [.timePerPage], of: [.number("per_call", size)], title: ", \(size) pages a call")
+                name, [.timePerPage], of: [.number("per_call", size)],
+                title: ", \(size == 1 ? "1 page" : "\(size) pages") a call")
         }
     }
 

@@ -38,7 +38,7 @@ struct SnapshotScenario: Scenario {
             compare(threads, &report)
             report.charts.append(
                 .latencies(
-                    "\(name): pauses of \(threads) writers, percentiles", scenario: name,
+                    "\(name): pauses of writers, percentiles, threads: \(threads)", scenario: name,
                     zip(variants, results).map { ($0.name, $1.map(\.pauses.distribution)) }))
         }
         for part in Part.allCases {
@@ -81,7 +81,7 @@ struct SnapshotScenario: Scenario {
             }
             report.checks.append(
                 Check(
-                    scenario: name, figure: "longest pause, \(threads) writers, \(ours) / \(baseline)",
+                    scenario: name, figure: "longest pause (threads \(threads)), \(ours) / \(baseline)",
                     value: ratio.median, bound: .atMost(1)))
         }
         report.addRatios(

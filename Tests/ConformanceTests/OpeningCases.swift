@@ -23,10 +23,7 @@ private func openRaw(_ way: Userfaultfd.Access) throws -> CInt {
 @Suite("Opening", .requiresUserfaultfd, .timeLimit(.minutes(1)))
 struct OpeningCases {
     // Says by its name in the list of skipped tests that hugetlbfs is not covered.
-    @Test(
-        "Huge pages can be reserved",
-        .enabled(
-            if: Loan.refusal(of: .hugePages) == nil, "\(Loan.refusal(of: .hugePages) ?? "they can")"))
+    @Test("Huge pages can be reserved", .requiresHugePages)
     func hugePages() throws {
         let area = try Area(.hugeShared, pages: 2)
         area.store(1, 7)

@@ -26,9 +26,8 @@ struct PoisonCases {
     }
 
     @Test(
-        "56. hugetlb alignment EINVALs",
-        .requiresUserfaultfd(
-            anyBacking.union([.poison, .minorHugePages, .writeProtectFaults, .writeProtectSharedMemory])),
+        "56. hugetlb alignment EINVALs", .requiresHugePages,
+        .requiresUserfaultfd(anyBacking.union(anyProtection).union([.poison, .minorHugePages])),
         arguments: Backing.huge)
     func alignment(backing: Backing) throws {
         let scene = try Scene(backing, pages: 4, modes: [.missing, .minor, .writeProtect])

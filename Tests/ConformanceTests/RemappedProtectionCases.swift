@@ -65,7 +65,7 @@ struct RemappedProtectionCases {
         withExtendedLifetime(loan) {}
     }
 
-    @Test("27. wp-mremap-hugetlb", arguments: Backing.huge)
+    @Test("27. wp-mremap-hugetlb", .requiresHugePages, arguments: Backing.huge)
     func hugetlb(backing: Backing) async throws {
         let pages = try backing.borrowPages()
         await #expect(processExitsWith: .success) { [backing = backing as Backing] in

@@ -24,6 +24,14 @@ struct RemoveCases {
         #expect(try batch.next(from: scene.served) == .remove(scene.area.pages(1)))
         #expect(dropper.join() == 0)
         #expect(scene.copy(2) == .exists)
+        // The file of shared memory keeps what its mapping drops.
+        if backing.isShared {
+            #expect(scene.area.page(1, is: 2))
+        } else {
+            let reader = try scene.parkedReader(1, &batch)
+            #expect(scene.zeroed(1) == .whole)
+            #expect(reader.join() == 0)
+        }
     }
 
     // Nothing announces the end of the window: whoever fills tries again after a while.
@@ -106,5 +114,14 @@ struct RemoveCases {
         _ = try batch.next(from: changing.served)
         #expect(dropper.join() == 0)
         #expect(changing.copy(1) == .whole)
+    }
+}
+
+extension Scene {
+    /// Fills a page with zeroes, also where there is no zero page.
+    fileprivate func zeroed(_ page: Int) -> Outcome {
+        guard area.backing.isHuge else { return served.uffd.zero(area.pages(page)) }
+        ctest_fill_pages(UInt64(source.start), 1, UInt64(area.pageSize), 0)
+        return served.uffd.copy(from: source.start, to: area.pages(page))
     }
 }

@@ -37,6 +37,14 @@ enum Backing: String, CaseIterable, Codable, Sendable, CustomTestStringConvertib
     func borrowPages() throws -> Loan? { isHuge ? try Loan(.hugePages) : nil }
 }
 
+extension Trait where Self == ConditionTrait {
+    /// For what is about huge pages alone.
+    static var requiresHugePages: Self {
+        let refusal = Loan.refusal(of: .hugePages)
+        return .enabled(if: refusal == nil, "\(refusal ?? "they can be had")")
+    }
+}
+
 /// Pages of our own between inaccessible ones, 2 MiB aligned, with a second, shared mapping of the same file where asked for.
 ///
 /// Unmapped at the end: threads that look at them are joined before.

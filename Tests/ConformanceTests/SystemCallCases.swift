@@ -49,6 +49,7 @@ struct SystemCallCases {
         #expect(ctest_peek_by_system_call(UInt64(address)) == -EFAULT)
         let page = UInt64(scene.area.pageSize)
         #expect(ctest_madvise(UInt64(address), page, Advice.populateRead) == -EFAULT)
+        #expect(ctest_mlock(UInt64(address), page) == -ENOMEM)
         #expect(try scene.served.waiting == 0)
         #expect(scene.copy(1) == .whole)
         #expect(ctest_peek_by_system_call(UInt64(address)) == 0)

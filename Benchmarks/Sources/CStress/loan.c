@@ -93,7 +93,7 @@ static void handle(int number, siginfo_t *information, void *context) {
     }
 }
 
-static void watch_signals(void) {
+void cstress_loan_watch_signals(void) {
     struct sigaction action = {.sa_sigaction = handle, .sa_flags = SA_SIGINFO};
     sigfillset(&action.sa_mask);
     for (size_t i = 0; i < SIGNALS; i++) {
@@ -115,7 +115,6 @@ int cstress_loan_take(uint64_t pages) {
         if (error != 0 && users >= 0) close(users);
     }
     if (gate >= 0) close(gate);
-    if (error == 0) watch_signals();
     atomic_store(&state, error == 0 ? TAKEN : NONE);
     return error;
 }

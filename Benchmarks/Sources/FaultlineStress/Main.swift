@@ -16,6 +16,7 @@ enum Main {
     private static let patience = Duration.seconds(30)
 
     static func main() async {
+        HugePages.watchSignals()
         let status = await run(Array(CommandLine.arguments.dropFirst()))
         HugePages.giveBack()
         exit(status.rawValue)

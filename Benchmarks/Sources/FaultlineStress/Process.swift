@@ -4,6 +4,9 @@ import Userfault
 
 /// Huge pages of the system.
 enum HugePages {
+    /// Called before anything else that handles signals.
+    static func watchSignals() { cstress_loan_watch_signals() }
+
     /// Raises the limit of those the system makes on demand, until ``giveBack()``, or a signal ends the process. Returns why
     /// it was not raised, or nil: then what the system has reserved already must do.
     static func borrow(_ pages: Int) -> String? {

@@ -6,6 +6,10 @@
 
 #include <stdint.h>
 
+/// Has a loan given back by signals that end the process. At the beginning of a program: handlers that others install later
+/// come first, and pass on what is not theirs.
+void cstress_loan_watch_signals(void);
+
 /// Raises vm.nr_overcommit_hugepages to at least `pages`, where it is less. Returns 0 or an errno: EACCES for who may
 /// not. Once; not while another thread does.
 int cstress_loan_take(uint64_t pages);

@@ -16,6 +16,10 @@ extension Reactor {
         /// Whether the time spent waiting is measured (two clock readings a turn).
         public var measuresWaiting = false
 
+        /// How the reactor waits when nothing is left to do. A reactor in a host's `event_base` pays no heed to it:
+        /// the host does the waiting.
+        public var waiting = WaitingStrategy.blocking
+
         /// The defaults.
         public init() {}
 

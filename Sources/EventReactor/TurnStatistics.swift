@@ -2,7 +2,7 @@
 public struct TurnStatistics: Hashable, Sendable {
     /// Turns taken.
     public var turns: UInt64 = 0
-    /// Turns that were allowed to block, because nothing was left to do.
+    /// Turns that blocked, or would have if nothing had been ready, because nothing was left to do.
     public var waits: UInt64 = 0
     /// Callbacks of descriptors (the reactor's own two are not counted).
     public var callbacks: UInt64 = 0
@@ -16,7 +16,13 @@ public struct TurnStatistics: Hashable, Sendable {
     public var timersFired: UInt64 = 0
     /// Times the kernel timer was set (`timerfd_settime(2)`).
     public var timersArmed: UInt64 = 0
-    /// Nanoseconds spent waiting; stays 0 unless ``Reactor/Configuration/measuresWaiting`` is set.
+    /// Turns that looked for work for a while instead of blocking at once; see ``WaitingStrategy/spinning(upTo:)``.
+    public var spins: UInt64 = 0
+    /// Those of them that found nothing, and blocked after all.
+    public var spinsInVain: UInt64 = 0
+    /// Nanoseconds spent looking for work, in vain or not. Stays 0 if the reactor does not spin.
+    public var spinningNanoseconds: UInt64 = 0
+    /// Nanoseconds spent in turns that blocked, without those spent looking; stays 0 unless ``Reactor/Configuration/measuresWaiting`` is set.
     public var waitingNanoseconds: UInt64 = 0
 
     /// Counters at zero.

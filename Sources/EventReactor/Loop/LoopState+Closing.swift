@@ -2,6 +2,7 @@ extension LoopState {
     /// Lets go of every source, timer and waiting task. Jobs are still run afterwards.
     func closeSources() {
         phase = .closing
+        spinSources.removeAll()
         while let (key, participant) = participants.first {
             participants[key] = nil
             participant.reactorShutsDown()

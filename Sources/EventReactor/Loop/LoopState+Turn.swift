@@ -1,7 +1,7 @@
 // One turn. The order is documented in the article "One turn"; keep both the same.
 extension LoopState {
     /// Whether something waits to be done without any descriptor becoming ready.
-    private var hasWork: Bool {
+    var hasWork: Bool {
         !ring.value.isEmpty || !endOfTurnWork.value.isEmpty || timersAreDue || isStopRequested
     }
 
@@ -10,29 +10,15 @@ extension LoopState {
         isInTurn = true
         statistics.turns &+= 1
         armKernelTimer()
-        if mayWait, !hasWork, inbox.prepareToWait() {
-            wait()
-        } else {
+        if !mayWait || hasWork {
             base.poll()
+        } else if spins {
+            waitSpinning()
+        } else {
+            waitBlocking()
         }
         finishTurn()
         isInTurn = false
-    }
-
-    private func wait() {
-        statistics.waits &+= 1
-        isAnnouncedAsWaiting = true
-        if configuration.measuresWaiting {
-            let start = SystemCall.monotonicNanoseconds()
-            eventReactorWaitsForWork(base)
-            statistics.waitingNanoseconds &+= UInt64(SystemCall.monotonicNanoseconds() - start)
-        } else {
-            eventReactorWaitsForWork(base)
-        }
-        if isAnnouncedAsWaiting {
-            isAnnouncedAsWaiting = false
-            inbox.stopWaiting()
-        }
     }
 
     private static let jobsBeforeEndOfTurn = 16
@@ -111,8 +97,8 @@ extension LoopState {
     /// Each callback from libevent starts with this.
     @inline(__always)
     func callbackBegins() {
-        if isAnnouncedAsWaiting {
-            isAnnouncedAsWaiting = false
+        if isWaiting {
+            isWaiting = false
             inbox.stopWaiting()
         }
         if drive == .attached { attachedCallbackBegins() }

@@ -23,6 +23,8 @@ final class LoopState: @unchecked Sendable {
     let jobsPerTurn: Int
     let timersPerTurn: Int
     let hasTurnObserver: Bool
+    /// Whether waits may look for work before they block; see ``WaitingStrategy``. The host waits for an attached reactor.
+    let spins: Bool
 
     var base: EventBase
     var phase = Phase.running
@@ -39,8 +41,10 @@ final class LoopState: @unchecked Sendable {
     var armedDeadline = Int64.max
     /// The kernel timer expired, or timers were left for the next turn.
     var timersAreDue = false
-    /// `attention` says waiting; the first callback of the turn takes it back.
-    var isAnnouncedAsWaiting = false
+    /// A wait has begun and nothing has come yet; the first callback takes it back, and what `inbox` was told with it.
+    var isWaiting = false
+    var spinBudget: SpinBudget
+    var spinSources: [NamedSpinSource] = []
     var isInTurn = false
     var isRunningJobs = false
     /// The next job of a handler's task is not queued but kept, to be run at once; see ``Recall``.
@@ -83,6 +87,8 @@ final class LoopState: @unchecked Sendable {
         jobsPerTurn = max(1, configuration.jobsPerTurn)
         timersPerTurn = max(1, configuration.timersPerTurn)
         hasTurnObserver = configuration.turnObserver != nil
+        spins = drive != .attached && configuration.waiting != .blocking
+        spinBudget = SpinBudget(limit: configuration.waiting.spinLimit)
         inbox = Inbox(wakeDescriptor: wakeDescriptor, attention: drive == .attached ? .waiting : .running)
         stallDetector = StallDetector(configuration)
         do throws(ReactorError) {

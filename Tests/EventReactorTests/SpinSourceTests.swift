@@ -54,18 +54,18 @@ struct SpinSourceTests {
                 counter.descriptor, name: "counter", interest: .readable, handler: counter)
         }
         try await onThread {
-            for number in 1...200 {
+            for number in 1...50 {
                 counter.write()
                 while counter.sum.value < number { yieldThread() }
             }
         }
         let spinning = await reactor.statistics()
         #expect(counter.readsBySpinning.value > 0)
-        #expect(spinning.callbacks >= 200)
+        #expect(spinning.callbacks >= 50)
         await reactor.run { reactor.removeSpinSource(counter) }
         let looks = counter.looks.value
         try await onThread {
-            for number in 201...300 {
+            for number in 51...75 {
                 counter.write()
                 while counter.sum.value < number { yieldThread() }
             }

@@ -14,7 +14,7 @@ public struct WaitingStrategy: Hashable, Sendable {
     ///
     /// Pays with time of a processor for latency: what comes meanwhile finds the loop awake, where waking it takes some
     /// 5 µs, or 10 to 30 µs where it slept on a processor that had gone idle. That pays if what brings the work runs on
-    /// another processor; on the same one it needs the time that the loop would spend looking.
+    /// another processor; on the same one there is nothing to gain.
     ///
     /// The reactor learns from how long its waits last. It looks for a small multiple of what it expects, and at most
     /// for `limit`. When work comes too seldom, it looks in ever fewer of its waits, then in none; it notices when

@@ -18,21 +18,23 @@ let package = Package(
         .library(name: "FaultlineTestKit", targets: ["FaultlineTestKit"]),
     ],
     targets: [
-        // C, and nothing else of C: the kernel's interface, and libevent.
+        // C, and nothing else of C: the kernel's interface, what a signal handler runs, and libevent.
         .target(name: "CUserfaultfd"),
+        .target(name: "CInThread", dependencies: ["CUserfaultfd"]),
         .systemLibrary(
             name: "CLibevent", pkgConfig: "libevent_core", providers: [.apt(["libevent-dev"])]),
 
         .target(name: "Userfault", dependencies: ["CUserfaultfd"], swiftSettings: strict),
         .target(name: "EventReactor", dependencies: ["CLibevent"], swiftSettings: strict),
         .target(
-            name: "Faultline", dependencies: ["EventReactor", "Userfault"], swiftSettings: strict),
+            name: "Faultline", dependencies: ["CInThread", "EventReactor", "Userfault"], swiftSettings: strict
+        ),
         .target(
             name: "FaultlineTestKit", dependencies: ["EventReactor", "Faultline", "Userfault"],
             swiftSettings: strict),
 
         // Raw memory, threads and forks for tests.
-        .target(name: "CTestSupport", path: "Tests/CTestSupport"),
+        .target(name: "CTestSupport", dependencies: ["CInThread"], path: "Tests/CTestSupport"),
         .testTarget(
             name: "UserfaultTests", dependencies: ["CTestSupport", "FaultlineTestKit", "Userfault"],
             swiftSettings: strict),
@@ -45,7 +47,9 @@ let package = Package(
             name: "EventReactorTests", dependencies: ["CLibevent", "EventReactor"], swiftSettings: strict),
         .testTarget(
             name: "FaultlineTests",
-            dependencies: ["CLibevent", "EventReactor", "Faultline", "FaultlineTestKit", "Userfault"],
+            dependencies: [
+                "CLibevent", "CTestSupport", "EventReactor", "Faultline", "FaultlineTestKit", "Userfault",
+            ],
             swiftSettings: strict),
     ]
 )

@@ -1,4 +1,5 @@
 import EventReactor
+internal import Faultline
 
 /// A thread of its own for touching registered memory, so that no test thread is parked.
 ///
@@ -45,14 +46,19 @@ public final class FaultingThread<Value: Sendable>: Sendable {
     /// The kernel's id of the thread, once it runs.
     public var threadID: Int32 { box.state.withLock { $0.threadID } }
 
-    /// Whether the thread waits in the kernel for a userfaultfd.
+    /// Whether the thread waits for a page: in the kernel, or, where faults are resolved in-thread, for the reactor to see
+    /// to one.
     public var isParked: Bool {
         let id = threadID
         guard id != 0 else { return false }
-        return ThreadCalls.readFile("/proc/self/task/\(id)/wchan") == "handle_userfault"
+        if ThreadCalls.readFile("/proc/self/task/\(id)/wchan") == "handle_userfault" { return true }
+        // The call's number and its arguments in hexadecimal: the first one of futex(2) is the futex.
+        let call = ThreadCalls.readFile("/proc/self/task/\(id)/syscall")?.split(separator: " ") ?? []
+        guard call.count > 1, let argument = UInt(call[1].dropFirst(2), radix: 16) else { return false }
+        return InThreadKernel.isFutex(argument)
     }
 
-    /// Returns when the thread waits for a userfaultfd, or has finished.
+    /// Returns when the thread waits for a page, or has finished.
     public func waitUntilParked() async {
         while !isParked && !isFinished { ThreadCalls.giveWay() }
     }

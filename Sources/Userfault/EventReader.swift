@@ -18,6 +18,21 @@ package final class EventReader {
         throw UserfaultfdError(operation: .read, errno: errno)
     }
 
+    /// Whether one more message does not fit.
+    package var isFull: Bool { count == buffer.capacity }
+
+    /// Forgets the messages, to be filled by hand.
+    package func removeAll() { count = 0 }
+
+    /// Puts a fault in that came by another way than a read: as the message that the kernel would have sent. Allocates
+    /// nothing.
+    ///
+    /// - Precondition: ``isFull`` is false.
+    package func append(_ fault: Fault) {
+        buffer.store(fault, at: count)
+        count += 1
+    }
+
     /// The message at `index`, decoded anew each time.
     package subscript(index: Int) -> Event {
         precondition(index >= 0 && index < count, "no message at \(index)")

@@ -27,6 +27,7 @@ struct uffdio_continue {
     __u64 mode;
     __s64 mapped;
 };
+#define UFFDIO_CONTINUE_MODE_DONTWAKE ((__u64)1 << 0)
 #define UFFDIO_CONTINUE _IOWR(UFFDIO, _UFFDIO_CONTINUE, struct uffdio_continue)
 #endif
 

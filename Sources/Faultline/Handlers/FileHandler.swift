@@ -51,6 +51,11 @@ public struct FileHandler: FaultHandler {
         }
     }
 
+    /// The handler for the mapped bytes, where the file is mapped.
+    var mappedBytes: MemoryHandler? {
+        if case .memory(let memory) = source { memory } else { nil }
+    }
+
     /// The mapped bytes; 'not now' when the file is to be read. The reactor's thread; allocates a buffer at the end of
     /// the file at most.
     ///

@@ -16,6 +16,8 @@ package protocol FaultKernel: AnyObject, Sendable {
     func protect(_ range: AddressRange) -> Outcome
     func zero(_ range: AddressRange, wake: Bool) -> Outcome
     func poison(_ range: AddressRange, wake: Bool) -> Outcome
+    /// `range` was replaced by memory that raises SIGBUS.
+    func noteSealed(_ range: AddressRange)
 }
 
 /// A userfaultfd, closed when the last reference goes.
@@ -76,6 +78,8 @@ package final class KernelDescriptor: FaultKernel {
 }
 
 extension FaultKernel {
+    package func noteSealed(_ range: AddressRange) {}
+
     package func copy(from source: UInt, to range: AddressRange, wake: Bool) -> Outcome {
         copy(from: source, to: range, wake: wake, protect: false)
     }

@@ -13,11 +13,15 @@ extension Pager {
     ///   - descriptor: enabled (`UFFDIO_API`) by the process that made it, which is the one whose memory it serves.
     ///   - configuration: as for a pager of this process's memory; `reportsThreadIDs` has no effect, the descriptor's features
     ///     count.
-    /// - Throws: ``PagerError`` when the reactor has been shut down.
+    /// - Throws: ``PagerError`` when the reactor has been shut down, or the configuration asks for resolution in-thread.
     public convenience init(
         on reactor: Reactor, adopting descriptor: consuming Userfaultfd,
         configuration: Configuration = Configuration()
     ) async throws(PagerError) {
+        guard configuration.resolution == .reactor else {
+            throw PagerError(
+                .unsupportedOperation, "threads of another process cannot resolve faults; choose .reactor")
+        }
         let access = descriptor.access
         try await self.init(
             on: reactor, kernel: KernelDescriptor(descriptor), access: access, configuration: configuration,

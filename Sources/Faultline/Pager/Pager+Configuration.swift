@@ -12,6 +12,8 @@ extension Pager {
         public var readsPerTurn: Int
         /// Whether requests tell the thread that waits (`UFFD_FEATURE_THREAD_ID`).
         public var reportsThreadIDs: Bool
+        /// Who installs missing pages; ``ResolutionMode/reactor`` by default.
+        public var resolution: ResolutionMode
         /// Told of every failure to supply pages. Runs on the reactor's thread: it must not block, nor touch a
         /// registered page, nor write to a pipe, file or terminal that a thread of the application may be writing a
         /// registered page to.
@@ -20,7 +22,7 @@ extension Pager {
         /// A configuration with defaults. The parameters are the properties of the same names.
         public init(
             name: String = "pager", wakePolicy: WakePolicy = .adaptive, messagesPerRead: Int = 64,
-            readsPerTurn: Int = 4, reportsThreadIDs: Bool = false,
+            readsPerTurn: Int = 4, reportsThreadIDs: Bool = false, resolution: ResolutionMode = .reactor,
             onFailure: (@Sendable (FaultFailure) -> Void)? = nil
         ) {
             self.name = name
@@ -28,6 +30,7 @@ extension Pager {
             self.messagesPerRead = max(messagesPerRead, 1)
             self.readsPerTurn = max(readsPerTurn, 1)
             self.reportsThreadIDs = reportsThreadIDs
+            self.resolution = resolution
             self.onFailure = onFailure
         }
     }

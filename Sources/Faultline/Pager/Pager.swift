@@ -27,17 +27,16 @@ public final class Pager: Sendable {
     public convenience init(
         on reactor: Reactor, configuration: Configuration = Configuration()
     ) async throws(PagerError) {
+        let isInThread = configuration.resolution == .inThread
         var wanted: Features = [.poison]
-        if configuration.reportsThreadIDs { wanted.insert(.threadID) }
+        if configuration.reportsThreadIDs, !isInThread { wanted.insert(.threadID) }
         let descriptor: Userfaultfd
         do {
-            descriptor = try Userfaultfd(requesting: wanted)
+            descriptor = try Userfaultfd(requiring: isInThread ? .sigbus : [], requesting: wanted)
         } catch {
             throw PagerError(error)
         }
-        let access = descriptor.access
-        try await self.init(
-            on: reactor, kernel: KernelDescriptor(descriptor), access: access, configuration: configuration)
+        try await self.init(on: reactor, descriptor: descriptor, configuration: configuration)
     }
 
     /// A pager on a descriptor of the caller's making, which it closes in the end. Any thread; goes to the reactor's
@@ -45,15 +44,17 @@ public final class Pager: Sendable {
     ///
     /// - Parameters:
     ///   - reactor: where faults are read and handlers run.
-    ///   - descriptor: enabled, and of this process.
-    ///   - configuration: as above; `reportsThreadIDs` has no effect, the descriptor's features count.
-    /// - Throws: ``PagerError`` when the reactor has been shut down.
+    ///   - descriptor: enabled, and of this process. With `Features.sigbus`, and without events, for
+    ///     ``ResolutionMode/inThread``; without it otherwise.
+    ///   - configuration: as above; `reportsThreadIDs` has no effect, the descriptor's features count, except in-thread.
+    /// - Throws: ``PagerError`` when the descriptor's features do not fit, or the reactor has been shut down.
     public convenience init(
         on reactor: Reactor, descriptor: consuming Userfaultfd, configuration: Configuration = Configuration()
     ) async throws(PagerError) {
         let access = descriptor.access
         try await self.init(
-            on: reactor, kernel: KernelDescriptor(descriptor), access: access, configuration: configuration)
+            on: reactor, kernel: Self.kernel(descriptor, configuration), access: access,
+            configuration: configuration)
     }
 
     /// - Parameter isForeign: whether the descriptor is of another process.

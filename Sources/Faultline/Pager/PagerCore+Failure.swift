@@ -117,6 +117,7 @@ extension PagerCore {
         if region.ownsMemory {
             do {
                 try region.mapping.seal(range)
+                kernel?.noteSealed(range)
                 statistics.poisonedPages += pages.count
             } catch {
                 report(PagerError(error))

@@ -39,6 +39,7 @@ extension PagerCore {
             return
         }
         for run in prefetch.takeChunk() {
+            noteInstalled(run, of: prefetch.region)
             prefetch.progress.skippedPages += run.count
             var page = run.lowerBound
             while let start = prefetch.region.table.nextMissing(from: page, below: run.upperBound) {

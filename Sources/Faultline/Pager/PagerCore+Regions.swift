@@ -96,6 +96,12 @@ extension PagerCore {
                 .overlap, "the range overlaps one that is registered on this reactor",
                 range: served.index.firstOverlap(region.range))
         }
+        do throws(PagerError) {
+            try catchFaults(of: region)
+        } catch {
+            served.index.remove(region.range)
+            throw error
+        }
         do {
             let offered = try kernel.register(region.range, modes: region.options.modes)
             region.operations = offered.usable(on: region.memoryKind)
@@ -116,6 +122,7 @@ extension PagerCore {
         } catch {
             throw PagerError(.kernel, "\(error)", range: region.range)
         }
+        allowResolution(in: region)
         _ = regions.insert(region, for: region.range)
         region.activity = reactor.registerActivity("handler of \(region.options.name)")
         return region
@@ -173,6 +180,7 @@ extension PagerCore {
         scheduler.removePending { $0.tag.region === region }
         parked.removeAll { $0.tag.region === region }
         statistics.inFlightPages -= region.table.inFlightCount
+        takeOver(region)
         seal(region)
         if let kernel {
             do { try kernel.unregister(region.range) } catch { report(PagerError(error)) }

@@ -42,6 +42,7 @@ extension PagerCore {
         parkedTimer = nil
         deadlineTimer = nil
         kernel = nil
+        inThread = nil
         link.forget()
         let idle = idleRunners
         idleRunners = []
@@ -59,6 +60,7 @@ extension PagerCore {
         var snapshot = statistics
         snapshot.presentPages = regions.values.reduce(0) { $0 + $1.table.presentCount }
         for region in regions.values { snapshot.add(region.watch.readAhead) }
+        addInThread(to: &snapshot)
         return snapshot
     }
 }

@@ -47,6 +47,8 @@ final class PagerCore {
     let isForeign: Bool
     /// Gone, and closed, once the pager is.
     var kernel: (any FaultKernel)?
+    /// The same, where faults are resolved in-thread.
+    var inThread: InThreadKernel?
     var source: DescriptorSource?
     let batch: EventReader
     private let hot = Confined(Hot())
@@ -81,6 +83,7 @@ final class PagerCore {
     ) throws(ReactorError) {
         self.reactor = reactor
         self.kernel = kernel
+        inThread = kernel as? InThreadKernel
         self.configuration = configuration
         self.link = link
         registered = reactor.attachment { RegisteredRanges() }

@@ -6,7 +6,7 @@ public struct PagerError: Error, Sendable, CustomStringConvertible {
     public struct Code: Hashable, Sendable, CustomStringConvertible {
         enum Value: Hashable, Sendable {
             case kernel, system, shutDown, invalidRange, overlap, unsupportedMemory, sourceIsRegistered
-            case badResolution, requestIsOver, reactor, handlerFailed, unsupportedOperation
+            case badResolution, requestIsOver, reactor, handlerFailed, unsupportedOperation, tooManyRegions
         }
         let value: Value
 
@@ -28,6 +28,8 @@ public struct PagerError: Error, Sendable, CustomStringConvertible {
         public static let badResolution = Code(value: .badResolution)
         /// A resolution, or a call, needs an operation that the kernel does not offer for the region.
         public static let unsupportedOperation = Code(value: .unsupportedOperation)
+        /// The process has as many regions as can be resolved in-thread: 4096.
+        public static let tooManyRegions = Code(value: .tooManyRegions)
         /// A part of an answer came when its request was over.
         public static let requestIsOver = Code(value: .requestIsOver)
         /// A handler threw, and its region's policy was to stop.

@@ -39,6 +39,11 @@ public struct PagerStatistics: Hashable, Sendable {
     public internal(set) var again = 0
     /// Answers that did only a part: resumed at the first byte not done.
     public internal(set) var partials = 0
+    /// Faults that the faulting threads resolved themselves (``ResolutionMode/inThread``). They are in none of the counts of
+    /// messages, requests and ioctls; what threads handed to the reactor is.
+    public internal(set) var inThreadResolutions = 0
+    /// Pages that they installed; they count in ``bytes`` and ``presentPages`` too.
+    public internal(set) var inThreadPages = 0
     /// Failures of handlers, and of commits that were refused.
     public internal(set) var failures = 0
     /// Turns in which something was committed.

@@ -8,6 +8,9 @@ public struct RegionOptions: Sendable {
     public var failurePolicy: FailurePolicy
     /// The most pages one request may span when neighbours fault together; 256 by default, at least 1.
     public var maximumRequestPages: Int
+    /// How many pages a thread installs at a fault that it resolves itself (``ResolutionMode/inThread``): the one it touched, and
+    /// those behind it that are not there; 1 by default, from 1 to 512.
+    public var pagesPerFault: Int
     /// Whether a forked child gets a copy of memory that the pager maps. Off, the child has nothing mapped there
     /// (`MADV_DONTFORK`); on, pages that were not there when it was forked read as zero in it, since nobody serves its
     /// faults.
@@ -24,12 +27,13 @@ public struct RegionOptions: Sendable {
     /// Options with defaults. The parameters are the properties of the same names.
     public init(
         name: String = "region", failurePolicy: FailurePolicy = .poison, maximumRequestPages: Int = 256,
-        isInheritedByFork: Bool = false, readAhead: ReadAheadPolicy = .none,
+        pagesPerFault: Int = 1, isInheritedByFork: Bool = false, readAhead: ReadAheadPolicy = .none,
         modes: RegistrationModes = .missing, usesHugePages: Bool = false
     ) {
         self.name = name
         self.failurePolicy = failurePolicy
         self.maximumRequestPages = max(maximumRequestPages, 1)
+        self.pagesPerFault = min(max(pagesPerFault, 1), 512)
         self.isInheritedByFork = isInheritedByFork
         self.readAhead = readAhead
         self.modes = modes

@@ -70,6 +70,20 @@ struct MessageBuffer: ~Copyable, @unchecked Sendable {
         }
     }
 
+    /// Puts the message of a fault in.
+    func store(_ fault: Fault, at index: Int) {
+        store(UInt8(0x12), index, 0)
+        store(fault.flags.rawValue, index, 8)
+        store(fault.address, index, 16)
+        store(UInt64(fault.threadID ?? 0), index, 24)
+    }
+
+    private func store<T: BitwiseCopyable>(_ value: T, _ index: Int, _ offset: Int) {
+        precondition(index >= 0 && index < capacity, "no room for a message at \(index)")
+        unsafe memory.storeBytes(
+            of: value, toByteOffset: index * MessageBuffer.messageSize + offset, as: T.self)
+    }
+
     private func code(at index: Int) -> UInt8 {
         load(UInt8.self, index, 0)
     }

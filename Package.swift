@@ -44,7 +44,8 @@ let package = Package(
             dependencies: ["CTestSupport", "EventReactor", "FaultlineTestKit", "Userfault"],
             swiftSettings: strict),
         .testTarget(
-            name: "EventReactorTests", dependencies: ["CLibevent", "EventReactor"], swiftSettings: strict),
+            name: "EventReactorTests", dependencies: ["CLibevent", "CTestSupport", "EventReactor"],
+            swiftSettings: strict),
         .testTarget(
             name: "FaultlineTests",
             dependencies: [

@@ -13,9 +13,19 @@
 #include <sys/epoll.h>
 #include <sys/types.h>
 
+#include <sys/syscall.h>
+
+#include "messages.h"
+
 // GNU extensions that the feature set above hides; glibc has had both for long (gettid since 2.30).
 extern int pthread_setname_np(pthread_t thread, const char *name);
 extern pid_t gettid(void);
+
+// A descriptor for a process (pidfd_open(2), 5.3), which glibc has had since 2.36 only; or a negated errno.
+static inline int faultline_pidfd_open(pid_t process) {
+    long descriptor = syscall(434, (long)process, 0L);
+    return descriptor < 0 ? -errno : (int)descriptor;
+}
 
 // The calling thread. pthread_self is declared const: the optimiser may keep its result across the suspension of a
 // Swift task, which goes on on another thread. The address is hidden from it, so that each call really asks.

@@ -9,6 +9,8 @@ public struct ReactorError: Error, Hashable, Sendable, CustomStringConvertible {
             case closed, endOfStream, busy, lineTooLong, connectionRefused, connectionReset, brokenPipe,
                 timedOut
             case addressInUse, badAddress, badSignal, signalsInUse
+            // Messages and processes; described in ReactorError+Messages.swift.
+            case messageTooLong, tooManyDescriptors, emptyMessage, notLocal, wrongSocketKind, noSuchProcess
         }
 
         let kind: Kind
@@ -69,7 +71,7 @@ public struct ReactorError: Error, Hashable, Sendable, CustomStringConvertible {
             "The descriptor has a source in this reactor already; cancel that first, or watch a dup(2) of it."
         case .system:
             "\(operation) failed: \(describeSystemError(systemError)).\(advice)"
-        default: streamDescription
+        default: messageDescription ?? streamDescription
         }
     }
 

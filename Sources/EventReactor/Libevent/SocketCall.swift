@@ -13,30 +13,57 @@ enum SocketCall {
         case ETIMEDOUT: .timedOut
         case EADDRINUSE: .addressInUse
         case EBADF: .badDescriptor
+        case EMSGSIZE: .messageTooLong
+        case ETOOMANYREFS: .tooManyDescriptors
         default: nil
         }
     }
 
-    /// A stream socket for `address`: non-blocking, closed on exec.
-    static func make(for address: SocketAddress) throws(ReactorError) -> CInt {
+    /// A socket for `address`: non-blocking, closed on exec.
+    static func make(for address: SocketAddress, _ kind: SocketKind = .stream) throws(ReactorError) -> CInt {
         let domain =
             switch address {
             case .ipv4: AF_INET
             case .ipv6: AF_INET6
             case .unix: AF_UNIX
             }
-        let type = SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue
+        let type = number(of: kind) | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue
         let descriptor = socket(domain, CInt(type), 0)
         guard descriptor >= 0 else { throw ReactorError(socket: "socket", errno) }
         return descriptor
     }
 
-    /// Makes a socket that came from elsewhere non-blocking and closed on exec.
-    static func adopt(_ descriptor: CInt) throws(ReactorError) {
+    private static func number(of kind: SocketKind) -> UInt32 {
+        kind == .stream ? SOCK_STREAM.rawValue : SOCK_SEQPACKET.rawValue
+    }
+
+    private static func makeNonBlocking(_ descriptor: CInt) throws(ReactorError) {
         let flags = fcntl(descriptor, F_GETFL)
         guard flags >= 0, fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) == 0,
             fcntl(descriptor, F_SETFD, FD_CLOEXEC) == 0
         else { throw ReactorError(socket: "fcntl", errno) }
+    }
+
+    /// Makes a UNIX-domain socket that came from elsewhere non-blocking and closed on exec, and has it deliver no other
+    /// control data than descriptors.
+    static func adoptLocal(_ descriptor: CInt) throws(ReactorError) -> SocketKind {
+        let kind: SocketKind
+        switch option(descriptor, SOL_SOCKET, SO_TYPE) {
+        case CInt(SOCK_STREAM.rawValue): kind = .stream
+        case CInt(SOCK_SEQPACKET.rawValue): kind = .sequencedPackets
+        case nil: throw ReactorError(socket: "getsockopt", errno)
+        default: throw ReactorError(.wrongSocketKind)
+        }
+        guard option(descriptor, SOL_SOCKET, SO_DOMAIN) == AF_UNIX else { throw ReactorError(.notLocal) }
+        try makeNonBlocking(descriptor)
+        // The last is SO_PASSPIDFD (6.5), which would deliver descriptors that nobody asked for.
+        for name in [SO_PASSCRED, SO_PASSSEC, 76] { set(descriptor, SOL_SOCKET, name, 0) }
+        return kind
+    }
+
+    /// Makes a stream socket that came from elsewhere non-blocking and closed on exec.
+    static func adopt(_ descriptor: CInt) throws(ReactorError) {
+        try makeNonBlocking(descriptor)
         guard option(descriptor, SOL_SOCKET, SO_TYPE) == CInt(SOCK_STREAM.rawValue) else {
             throw ReactorError(.unsupportedDescriptor, "getsockopt", systemError: errno)
         }
@@ -76,7 +103,27 @@ enum SocketCall {
             return nil
         }
         return PeerCredentials(
-            processID: credentials.0, userID: credentials.1, groupID: credentials.2)
+            processID: credentials.0, userID: credentials.1, groupID: credentials.2,
+            supplementaryGroupIDs: peerGroups(descriptor))
+    }
+
+    /// `SO_PEERGROUPS` (4.13).
+    private static func peerGroups(_ descriptor: CInt) -> [UInt32] {
+        var capacity = 32
+        // The kernel's limit is 65536; nobody's groups change after the connecting, so that the second call succeeds.
+        while capacity <= 65_536 {
+            var size = socklen_t(capacity * 4)
+            var status: CInt = 0
+            let groups = unsafe [UInt32](unsafeUninitializedCapacity: capacity) { buffer, count in
+                let answer = unsafe getsockopt(descriptor, SOL_SOCKET, 59, buffer.baseAddress, &size)
+                status = answer == 0 ? 0 : errno
+                count = status == 0 ? Int(size) / 4 : 0
+            }
+            if status == 0 { return groups }
+            guard status == ERANGE, Int(size) / 4 > capacity else { return [] }
+            capacity = Int(size) / 4
+        }
+        return []
     }
 
     @discardableResult
@@ -129,4 +176,10 @@ enum SocketCall {
     }
 
     static func close(_ descriptor: CInt) { _ = Glibc.close(descriptor) }
+
+    static func duplicate(_ descriptor: CInt) throws(ReactorError) -> CInt {
+        let made = fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
+        guard made >= 0 else { throw ReactorError(socket: "fcntl", errno) }
+        return made
+    }
 }

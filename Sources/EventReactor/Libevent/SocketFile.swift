@@ -44,7 +44,9 @@ extension SocketCall {
             do throws(ReactorError) {
                 try bind(descriptor, to: address)
             } catch {
-                guard error.code == .addressInUse, options.removesStaleFile, try removeStale(path) else {
+                guard error.code == .addressInUse, options.removesStaleFile,
+                    try removeStale(path, options.kind)
+                else {
                     throw error
                 }
                 try bind(descriptor, to: address)
@@ -54,9 +56,9 @@ extension SocketCall {
     }
 
     /// Removes a socket's file if nobody listens there.
-    private static func removeStale(_ path: String) throws(ReactorError) -> Bool {
+    private static func removeStale(_ path: String, _ kind: SocketKind) throws(ReactorError) -> Bool {
         guard let file = SocketFile(path) else { return false }
-        let probe = try make(for: .unix(path: path))
+        let probe = try make(for: .unix(path: path), kind)
         defer { close(probe) }
         guard try connect(probe, to: .unix(path: path)) == ECONNREFUSED else { return false }
         file.remove()

@@ -13,6 +13,7 @@ enum SystemCall {
 
     static var currentThread: UInt { UInt(faultline_current_thread()) }
     static var currentThreadID: Int32 { gettid() }
+    static var effectiveUser: UInt32 { geteuid() }
 
     /// CLOCK_MONOTONIC in nanoseconds.
     @inline(__always)

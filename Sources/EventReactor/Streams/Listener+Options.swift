@@ -1,6 +1,21 @@
 extension Listener {
+    /// Who was refused by ``Options/peerPolicy``.
+    public struct Refusal: Hashable, Sendable {
+        /// The peer; nil if the kernel did not tell who it was.
+        public var credentials: PeerCredentials?
+    }
+
     /// How a listener behaves.
     public struct Options: Sendable {
+        /// What the sockets carry. Sequenced packets are for UNIX-domain sockets, and for
+        /// ``Listener/acceptMessages(_:isolation:)``.
+        public var kind = SocketKind.stream
+        /// Who may connect; nil: everybody. UNIX-domain sockets only. Asked when a connection is accepted; whoever is refused
+        /// finds it closed, and nothing of what was sent is read.
+        public var peerPolicy: PeerPolicy?
+        /// Told of each peer that was refused, on the reactor's thread: it must not block. See also
+        /// ``Listener/refusedPeers()``.
+        public var onRefusal: (@Sendable (Refusal) -> Void)?
         /// Connections that the kernel completes and keeps until they are accepted (`listen(2)`).
         public var backlog = 128
         /// Whether to bind to a port on which connections of a former listener linger (`SO_REUSEADDR`).

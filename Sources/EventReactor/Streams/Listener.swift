@@ -33,11 +33,37 @@ public final class Listener: Sendable {
     ///
     /// Shortages (`EMFILE`) do not end the waiting; see ``Options/onFailure``.
     ///
-    /// - Throws: `closed`, `cancelled`, `shutDown`; `system` if there is no memory for the connection.
+    /// - Throws: `closed`, `cancelled`, `shutDown`; `wrongSocketKind` if the listener's sockets carry packets; `system` if
+    ///   there is no memory for the connection.
     public func accept(isolation: isolated (any Actor)? = #isolation) async throws(ReactorError) -> Connection
     {
-        if core.loop.isOnLoop, !Task.isCancelled, let result = takeNow() { return try result.get() }
-        return try await AcceptOperation(self).complete(isolation: isolation)
+        guard core.options.kind == .stream else { throw ReactorError(.wrongSocketKind) }
+        guard case .connection(let connection) = try await take(.connection, isolation) else {
+            throw ReactorError(.wrongSocketKind)
+        }
+        return connection
+    }
+
+    /// As ``accept(isolation:)``, for messages with descriptors. UNIX-domain listeners only.
+    ///
+    /// - Parameters:
+    ///   - options: what the socket is made with.
+    ///   - isolation: the caller's, filled in by the compiler.
+    /// - Throws: `notLocal`, `closed`, `cancelled`, `shutDown`; `system` if there is no memory for the socket.
+    public func acceptMessages(
+        _ options: MessageSocket.Options = .init(), isolation: isolated (any Actor)? = #isolation
+    ) async throws(ReactorError) -> MessageSocket {
+        guard core.isLocal, case .messages(let socket) = try await take(.messages(options), isolation) else {
+            throw ReactorError(.notLocal)
+        }
+        return socket
+    }
+
+    private func take(
+        _ wanted: AcceptOperation.Wanted, _ isolation: isolated (any Actor)?
+    ) async throws(ReactorError) -> AcceptOperation.Accepted {
+        if core.loop.isOnLoop, !Task.isCancelled, let result = takeNow(wanted) { return try result.get() }
+        return try await AcceptOperation(self, wanted).complete(isolation: isolation)
     }
 
     /// Stops listening, and returns when the descriptor is closed. Connections that nobody has taken are closed; a
@@ -57,6 +83,12 @@ public final class Listener: Sendable {
     public func acceptFailures() async -> Int {
         let core = self.core
         return await reactor.run { core.failureCount }
+    }
+
+    /// How many peers ``Options/peerPolicy`` has refused so far.
+    public func refusedPeers() async -> Int {
+        let core = self.core
+        return await reactor.run { core.refusalCount }
     }
 
     /// The connections, one after the other. Ends when the listener is closed, the task cancelled, or the reactor
@@ -90,18 +122,29 @@ public final class Listener: Sendable {
 }
 
 extension Listener {
-    /// A connection, or the end, if there is one without waiting. Loop thread only.
-    func takeNow() -> Result<Connection, ReactorError>? {
+    /// A socket, or the end, if there is one without waiting. Loop thread only.
+    func takeNow(
+        _ wanted: AcceptOperation.Wanted
+    ) -> Result<AcceptOperation.Accepted, ReactorError>? {
         if let error = core.closedBecause { return .failure(error) }
         guard let descriptor = core.takePending() else { return nil }
-        return connection(descriptor)
+        return make(wanted, of: descriptor)
     }
 
-    /// Makes a connection of an accepted socket. Loop thread only.
-    func connection(_ descriptor: CInt) -> Result<Connection, ReactorError> {
+    /// Makes of an accepted socket what the caller wants. Loop thread only.
+    func make(
+        _ wanted: AcceptOperation.Wanted, of descriptor: CInt
+    ) -> Result<AcceptOperation.Accepted, ReactorError> {
         do throws(ReactorError) {
-            return .success(
-                try reactor.connection(descriptor, isLocal: core.isLocal, core.options.connections))
+            switch wanted {
+            case .connection:
+                let options = core.options.connections
+                return .success(
+                    .connection(try reactor.connection(descriptor, isLocal: core.isLocal, options)))
+            case .messages(let options):
+                return .success(
+                    .messages(try reactor.messageSocket(descriptor, core.options.kind, options)))
+            }
         } catch {
             return .failure(error)
         }

@@ -31,6 +31,7 @@ final class ListenerCore: ShutdownParticipant, EndOfTurnWork, TimerHandler, @unc
     private var delay = ListenerCore.firstDelay
     private var timer = TimerID.none
     private(set) var failureCount = 0
+    private(set) var refusalCount = 0
 
     /// Takes over a bound socket. If this throws, the socket is still the caller's.
     init(
@@ -57,12 +58,23 @@ final class ListenerCore: ShutdownParticipant, EndOfTurnWork, TimerHandler, @unc
         if acceptedThisTurn == 0 { loop.scheduleEndOfTurn(self) }
         acceptedThisTurn += 1
         if acceptedThisTurn >= max(1, options.acceptedPerTurn) { pause(.turnIsSpent) }
+        guard isPermitted(descriptor) else { return SocketCall.close(descriptor) }
         if let acceptor = acceptors.popFirst() {
             acceptor.receive(descriptor)
         } else {
             pending.append(descriptor)
             if pending.count >= max(1, options.pendingLimit) { pause(.full) }
         }
+    }
+
+    /// Asks the policy, before anybody reads a byte.
+    private func isPermitted(_ descriptor: CInt) -> Bool {
+        guard let policy = options.peerPolicy else { return true }
+        let credentials = SocketCall.peerCredentials(descriptor)
+        if let credentials, policy.permits(credentials) { return true }
+        refusalCount += 1
+        options.onRefusal?(Listener.Refusal(credentials: credentials))
+        return false
     }
 
     func endOfTurn() {
@@ -130,22 +142,35 @@ final class ListenerCore: ShutdownParticipant, EndOfTurnWork, TimerHandler, @unc
     }
 }
 
-/// Takes a connection, or waits for one.
+/// Takes a socket, or waits for one.
 ///
 /// `@unchecked Sendable`: as the class above it; its own properties are constants.
-final class AcceptOperation: LoopOperation<Connection>, @unchecked Sendable {
-    private let listener: Listener
+final class AcceptOperation: LoopOperation<AcceptOperation.Accepted>, @unchecked Sendable {
+    /// What becomes of a socket.
+    enum Wanted {
+        case connection
+        case messages(MessageSocket.Options)
+    }
 
-    init(_ listener: Listener) {
+    enum Accepted {
+        case connection(Connection)
+        case messages(MessageSocket)
+    }
+
+    private let listener: Listener
+    private let wanted: Wanted
+
+    init(_ listener: Listener, _ wanted: Wanted) {
         self.listener = listener
+        self.wanted = wanted
         super.init(on: listener.core.loop)
     }
 
     override func begin() {
-        if let result = listener.takeNow() { finish(result) } else { listener.core.append(self) }
+        if let result = listener.takeNow(wanted) { finish(result) } else { listener.core.append(self) }
     }
 
     override func abandon() { listener.core.remove(self) }
 
-    func receive(_ descriptor: CInt) { finish(listener.connection(descriptor)) }
+    func receive(_ descriptor: CInt) { finish(listener.make(wanted, of: descriptor)) }
 }

@@ -19,7 +19,7 @@ class LoopOperation<Value: Sendable>: LoopWork, @unchecked Sendable {
     /// Finishes at once, or remembers the operation where an event will find it. Loop thread only.
     func begin() {}
 
-    /// Forgets an operation that has begun and whose task was cancelled; it is finished next. Loop thread only.
+    /// Forgets an operation whose task was cancelled, whether it has begun or not; it is finished next. Loop thread only.
     func abandon() {}
 
     /// Lets the task go on. Once; loop thread only.
@@ -31,7 +31,9 @@ class LoopOperation<Value: Sendable>: LoopWork, @unchecked Sendable {
 
     final override func run() {
         hasBegun = true
-        if isCancelled { finish(.failure(.cancelled)) } else { begin() }
+        if !isCancelled { return begin() }
+        abandon()
+        finish(.failure(.cancelled))
     }
 
     private func cancel() {

@@ -2,19 +2,22 @@ extension Reactor {
     /// Listens for connections. Any thread; goes to the loop thread and back; does not block
     /// (`socket(2)`, `bind(2)`, `listen(2)`).
     ///
-    /// - Throws: `addressInUse`, `badAddress`, `shutDown`, `system`: no such directory, no permission,
-    ///   no descriptors.
+    /// - Throws: `addressInUse`, `badAddress`, `notLocal` if the options are for UNIX-domain sockets and the address is
+    ///   not; `shutDown`, `system`: no such directory, no permission, no descriptors.
     public func listen(
         on address: SocketAddress, _ options: Listener.Options = .init(),
         isolation: isolated (any Actor)? = #isolation
     ) async throws(ReactorError) -> Listener {
         try await run { () throws(ReactorError) in
             guard self.loop.phase == .running else { throw .shutDown }
-            let descriptor = try SocketCall.make(for: address)
+            let isLocal = address.port == nil
+            guard isLocal || options.kind == .stream && options.peerPolicy == nil else {
+                throw ReactorError(.notLocal)
+            }
+            let descriptor = try SocketCall.make(for: address, options.kind)
             var file: SocketFile?
             do throws(ReactorError) {
                 file = try SocketCall.bind(descriptor, to: address, options)
-                let isLocal = address.port == nil
                 let core = try ListenerCore(self.loop, descriptor, isLocal: isLocal, file: file, options)
                 return Listener(self, core, try SocketCall.localAddress(descriptor))
             } catch {

@@ -50,7 +50,7 @@ public struct EventBatch: ~Copyable, Sendable {
     public mutating func read(from source: borrowing Userfaultfd) throws(UserfaultfdError) -> Int {
         closeUnclaimedForks()
         features = source.features
-        let answer = buffer.fill(from: source.fileDescriptor)
+        let answer = buffer.fill(from: source.fileDescriptor, isShared: source.isShared)
         guard answer < 0 else {
             count = answer
             return answer

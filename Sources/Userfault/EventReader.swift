@@ -10,7 +10,7 @@ package final class EventReader {
 
     /// As ``EventBatch/read(from:)``. Descriptors of forks are the caller's to close.
     package func read(from source: borrowing Userfaultfd) throws(UserfaultfdError) -> Int {
-        let answer = buffer.fill(from: source.fileDescriptor)
+        let answer = buffer.fill(from: source.fileDescriptor, isShared: source.isShared)
         count = max(answer, 0)
         if answer >= 0 { return answer }
         let errno = Errno(rawValue: CInt(-answer))

@@ -11,7 +11,8 @@
 /// A duplicate of the descriptor elsewhere (dup(2), another process, a thread blocked in read(2))
 /// keeps it alive.
 ///
-/// The descriptor never blocks and is not inherited by exec. It belongs for ever to the memory of
+/// The descriptor never blocks and is not inherited by exec; an adopted one does not even when the
+/// process that it came from makes it blocking again, which concerns both. It belongs for ever to the memory of
 /// the process that opened it. All methods may be called from any thread, also at the same time;
 /// none but those that open allocates.
 @safe
@@ -28,6 +29,9 @@ public struct Userfaultfd: ~Copyable, Sendable {
 
     /// How it was opened; nil where it was adopted.
     public let access: Access?
+
+    /// Whether another process has it as well, and may change the flags that the two share.
+    var isShared: Bool { access == nil }
 
     /// Takes over a descriptor that is enabled already: received from another process, or of a
     /// forked child. Sets it non-blocking and close-on-exec. Does not check it; a descriptor that

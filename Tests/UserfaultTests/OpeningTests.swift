@@ -80,6 +80,23 @@ struct OpeningTests {
         #expect(descriptor.zero(memory.pages(0)) == .whole)
     }
 
+    @Test func `an adopted descriptor does not block, whatever its former owner does to it`() throws {
+        let own = try Userfaultfd(requesting: [])
+        let descriptor = try Userfaultfd(adopting: ctest_duplicate(own.fileDescriptor))
+        #expect(ctest_set_blocking(own.fileDescriptor) == 0)
+        try #require(ctest_is_nonblocking(descriptor.fileDescriptor) == 0)
+        var batch = EventBatch()
+        #expect(try batch.read(from: descriptor) == 0)
+        let memory = Memory()
+        _ = try descriptor.register(memory.whole, modes: .missing)
+        let thread = Deed.peek(memory.address(of: 0))
+        // A blocking one is never readable to poll(2).
+        while try batch.read(from: descriptor) == 0 { _ = ctest_pause(100_000) }
+        #expect(try batch.read(from: descriptor) == 0)
+        #expect(descriptor.zero(memory.pages(0)) == .whole)
+        #expect(thread.join() == 0)
+    }
+
     @Test func `before the handshake nothing works`() throws {
         let descriptor = Userfaultfd(adopting: ctest_open_raw(), features: [])
         let memory = Memory()

@@ -25,6 +25,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "CUserfaultfdCompatibility.h"
@@ -179,6 +180,21 @@ static inline int64_t cuserfaultfd_read(int fd, void *buffer, size_t byte_count)
         if (got >= 0) return got;
         if (errno != EINTR) return -errno;
     }
+}
+
+// The same for a descriptor that another process has too, which can make it blocking at any time: does not wait all the
+// same (RWF_NOWAIT, which userfaultfds have since 6.10; before that, unless it is made so in the moment of the read).
+static inline int64_t cuserfaultfd_read_shared(int fd, void *buffer, size_t byte_count) {
+    struct iovec part = {buffer, byte_count};
+    for (;;) {
+        long got = syscall(SYS_preadv2, (long)fd, &part, 1L, -1L, -1L, 8L /* RWF_NOWAIT */);
+        if (got >= 0) return got;
+        if (errno == EOPNOTSUPP || errno == ENOSYS) break;
+        if (errno != EINTR) return -errno;
+    }
+    int flags = fcntl(fd, F_GETFL);
+    if (flags >= 0 && !(flags & O_NONBLOCK)) fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+    return cuserfaultfd_read(fd, buffer, byte_count);
 }
 
 static inline struct cuserfaultfd_status cuserfaultfd_read_status(int fd) {

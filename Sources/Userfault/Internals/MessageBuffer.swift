@@ -24,8 +24,13 @@ struct MessageBuffer: ~Copyable, @unchecked Sendable {
     }
 
     /// Reads what is there; the number of messages, or a negated errno.
-    borrowing func fill(from descriptor: CInt) -> Int {
-        let got = unsafe cuserfaultfd_read(descriptor, memory.baseAddress, memory.count)
+    ///
+    /// - Parameter isShared: whether others may make the descriptor blocking.
+    borrowing func fill(from descriptor: CInt, isShared: Bool) -> Int {
+        let got =
+            isShared
+            ? unsafe cuserfaultfd_read_shared(descriptor, memory.baseAddress, memory.count)
+            : unsafe cuserfaultfd_read(descriptor, memory.baseAddress, memory.count)
         return got < 0 ? Int(got) : Int(got) / MessageBuffer.messageSize
     }
 

@@ -52,4 +52,19 @@ extension MessageSocket {
         }
         try await MessageSender(core, outgoing).complete(isolation: isolation)
     }
+
+    /// Sends a message if nobody waits to send and the socket takes it at once; what is not taken is given up, and of a
+    /// stream the rest of what is taken in part as well. Any task.
+    ///
+    /// - Parameter bytes: what to send.
+    /// - Returns: whether all of it is with the kernel.
+    package func trySend(_ bytes: [UInt8]) async -> Bool {
+        let core = self.core
+        return await reactor.run {
+            guard core.canSendNow, var outgoing = try? MessageCore.Outgoing(bytes, [], core.kind) else {
+                return false
+            }
+            return (try? core.sendNow(&outgoing)) ?? false
+        }
+    }
 }

@@ -5,17 +5,20 @@ extension Pager {
     /// A pager for memory of another process: on a descriptor that this process was handed, and closes in the end. Any
     /// thread; goes to the reactor's thread and back. Any number of them may live on one reactor.
     ///
-    /// Memory is taken into service with ``adopt(_:memory:pageSize:offset:handler:options:)``. That the other process has
-    /// ended is noticed when the kernel refuses an answer to it (`ESRCH`): the pager stops then.
+    /// Memory is taken into service with ``adopt(_:memory:pageSize:offset:handler:options:)``. When the other process has
+    /// exited, the pager stops with ``PagerError/Code/processExited``: at once if it is given a handle of it, else when the
+    /// kernel refuses an answer (`ESRCH`). ``Adoption`` does all of this for memory that comes over a socket.
     ///
     /// - Parameters:
     ///   - reactor: where faults are read and handlers run.
     ///   - descriptor: enabled (`UFFDIO_API`) by the process that made it, which is the one whose memory it serves.
+    ///   - process: the one whose memory it is, watched on the same reactor; nil where it is not known.
     ///   - configuration: as for a pager of this process's memory; `reportsThreadIDs` has no effect, the descriptor's features
     ///     count.
-    /// - Throws: ``PagerError`` when the reactor has been shut down, or the configuration asks for resolution in-thread.
+    /// - Throws: ``PagerError`` when the process has exited already, its handle is of another reactor, the reactor has been
+    ///   shut down, or the configuration asks for resolution in-thread.
     public convenience init(
-        on reactor: Reactor, adopting descriptor: consuming Userfaultfd,
+        on reactor: Reactor, adopting descriptor: consuming Userfaultfd, process: ProcessHandle? = nil,
         configuration: Configuration = Configuration()
     ) async throws(PagerError) {
         guard configuration.resolution == .reactor else {
@@ -25,7 +28,10 @@ extension Pager {
         let access = descriptor.access
         try await self.init(
             on: reactor, kernel: KernelDescriptor(descriptor), access: access, configuration: configuration,
-            isForeign: true)
+            isForeign: true
+        ) { core throws(PagerError) in
+            if let process { try core.watch(process) }
+        }
     }
 
     /// Takes memory of the pager's process into service. Pages that are there already stay as they are. Any thread; goes

@@ -57,25 +57,44 @@ public final class Pager: Sendable {
             configuration: configuration)
     }
 
-    /// - Parameter isForeign: whether the descriptor is of another process.
-    package init(
+    package convenience init(
         on reactor: Reactor, kernel: any FaultKernel, access: Userfaultfd.Access?,
-        configuration: Configuration, isForeign: Bool = false
+        configuration: Configuration
+    ) async throws(PagerError) {
+        try await self.init(
+            on: reactor, kernel: kernel, access: access, configuration: configuration, isForeign: false
+        ) { _ in }
+    }
+
+    /// - Parameters:
+    ///   - isForeign: whether the descriptor is of another process.
+    ///   - prepare: what to do before the first fault is read; on the loop's thread.
+    init(
+        on reactor: Reactor, kernel: any FaultKernel, access: Userfaultfd.Access?,
+        configuration: Configuration, isForeign: Bool,
+        prepare: @Sendable (PagerCore) throws(PagerError) -> Void
     ) async throws(PagerError) {
         self.reactor = reactor
         self.access = access
         features = kernel.features
         core = try await reactor.run { () throws(PagerError) in
+            let link = PagerLink(reactor: reactor)
+            let core: PagerCore
             do {
-                let link = PagerLink(reactor: reactor)
-                let core = try PagerCore(
+                core = try PagerCore(
                     reactor: reactor, kernel: kernel, configuration: configuration, link: link,
                     isForeign: isForeign)
-                link.connect(core)
-                return LoopBound(core, on: reactor)
             } catch {
                 throw PagerError(.reactor, "\(error)")
             }
+            link.connect(core)
+            do throws(PagerError) {
+                try prepare(core)
+            } catch {
+                core.close()
+                throw error
+            }
+            return LoopBound(core, on: reactor)
         }
     }
 

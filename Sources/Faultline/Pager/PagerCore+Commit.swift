@@ -116,7 +116,7 @@ extension PagerCore: EndOfTurnWork {
         case .gone(.range):
             wakeLater(range)
         case .gone(.process):
-            stop(because: PagerError(.kernel, "the process whose memory this was has exited", range: range))
+            stop(because: .processExited("its memory is gone", range: range))
         case .failed:
             break
         }

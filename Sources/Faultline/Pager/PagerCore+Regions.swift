@@ -182,8 +182,13 @@ extension PagerCore {
         statistics.inFlightPages -= region.table.inFlightCount
         takeOver(region)
         seal(region)
-        if let kernel {
-            do { try kernel.unregister(region.range) } catch { report(PagerError(error)) }
+        if let kernel, !memoryIsGone {
+            do {
+                try kernel.unregister(region.range)
+            } catch {
+                // The kernel has no memory to unregister in any more: that is known already.
+                if stopError?.code != .processExited { report(PagerError(error)) }
+            }
         }
         served.index.remove(region.range)
         endPrefetches(of: region)

@@ -11,7 +11,7 @@ extension PagerCore {
     func seal(_ region: RegionState) {
         var page = 0
         var mappings = 0
-        while page < region.table.pageCount, let run = region.table.nextAbsentRun(from: page) {
+        while !memoryIsGone, page < region.table.pageCount, let run = region.table.nextAbsentRun(from: page) {
             page = run.upperBound
             let range = region.range(of: run)
             if region.ownsMemory, run.count >= Self.sealThreshold, mappings < Self.sealLimit {
@@ -25,7 +25,7 @@ extension PagerCore {
             }
             poison(range, of: region)
         }
-        wake(region.range)
+        if !memoryIsGone { wake(region.range) }
     }
 
     /// Poisons every page of `range` that is not there, whoever else installs pages meanwhile.
@@ -50,7 +50,8 @@ extension PagerCore {
                 if patience == 0 { return sealInstead(rest, of: region) }
                 _ = try? kernel.read(into: batch)
                 SystemPause.brief()
-            case .gone:
+            case .gone(let what):
+                memoryIsGone = what == .process
                 return
             case .failed:
                 return sealInstead(rest, of: region)

@@ -43,6 +43,7 @@ extension PagerCore {
         deadlineTimer = nil
         kernel = nil
         inThread = nil
+        forgetProcess()
         link.forget()
         let idle = idleRunners
         idleRunners = []

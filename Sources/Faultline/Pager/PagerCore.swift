@@ -45,6 +45,11 @@ final class PagerCore {
     /// Those of the memory that this pager serves: the same, unless it belongs to another process.
     let served: RegisteredRanges
     let isForeign: Bool
+    /// The process whose memory it is, where it is known, and the task that waits for the end of its socket.
+    var process: ProcessHandle?
+    var channelWatch: Task<Void, Never>?
+    /// Found out while sealing: there is no memory left to be sealed.
+    var memoryIsGone = false
     /// Gone, and closed, once the pager is.
     var kernel: (any FaultKernel)?
     /// The same, where faults are resolved in-thread.

@@ -7,6 +7,7 @@ public struct PagerError: Error, Sendable, CustomStringConvertible {
         enum Value: Hashable, Sendable {
             case kernel, system, shutDown, invalidRange, overlap, unsupportedMemory, sourceIsRegistered
             case badResolution, requestIsOver, reactor, handlerFailed, unsupportedOperation, tooManyRegions
+            case processExited
         }
         let value: Value
 
@@ -34,6 +35,8 @@ public struct PagerError: Error, Sendable, CustomStringConvertible {
         public static let requestIsOver = Code(value: .requestIsOver)
         /// A handler threw, and its region's policy was to stop.
         public static let handlerFailed = Code(value: .handlerFailed)
+        /// The process whose memory it was has exited, or has given its memory up (execve(2)).
+        public static let processExited = Code(value: .processExited)
         /// The reactor refused.
         public static let reactor = Code(value: .reactor)
 

@@ -34,6 +34,9 @@ final class PagerLink: @unchecked Sendable {
 
     func putAside(_ runner: HandlerRunner) { core?.idleRunners.append(runner) }
 
+    /// Loop's thread only.
+    func end(because error: PagerError) { core?.stop(because: error) }
+
     /// Any thread.
     func supply(_ part: Resolution, to ticket: RequestTicket) async throws(PagerError) {
         try await reactor.run { () throws(PagerError) in

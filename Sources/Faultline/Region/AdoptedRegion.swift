@@ -14,10 +14,14 @@ public final class AdoptedRegion: Sendable {
     /// The pager that serves it.
     public let pager: Pager
 
-    init(state: RegionState, pager: Pager) {
-        range = state.range
-        pageSize = state.pageSize
-        name = state.options.name
+    convenience init(state: RegionState, pager: Pager) {
+        self.init(range: state.range, pageSize: state.pageSize, name: state.options.name, pager: pager)
+    }
+
+    init(range: AddressRange, pageSize: Int, name: String, pager: Pager) {
+        self.range = range
+        self.pageSize = pageSize
+        self.name = name
         self.pager = pager
     }
 }

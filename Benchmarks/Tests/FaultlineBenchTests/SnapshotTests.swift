@@ -10,16 +10,17 @@ import Userfault
         return try await run.measure(variant)
     }
 
-    @Test(arguments: [1, 3]) func aForkedChildWritesTheStateOfOneInstant(threads: Int) async throws {
-        let result = try await run(ForkSnapshot(), threads: threads)
+    private static let variants = SnapshotScenario().variants.filter { variant in
+        guard !variant.features.isEmpty else { return true }
+        return (try? Userfaultfd.probe().availableFeatures.isSuperset(of: variant.features)) ?? false
+    }
+
+    @Test(arguments: variants.indices, [1, 3])
+    func everyImageShowsTheStateOfOneInstant(index: Int, threads: Int) async throws {
+        let result = try await run(SnapshotTests.variants[index], threads: threads)
         #expect(result.time > 0)
         #expect(result.pauses.count > 0)
         #expect(result.pauses.longest >= result.pauses.quantile(0.5))
-    }
-
-    @Test func noImageLeavesTheMemoryAsItIs() async throws {
-        let result = try await run(NoSnapshot(), threads: 2)
-        #expect(result.pauses.count > 1000)
     }
 
     /// What is copied while it is being written to is of no one instant.

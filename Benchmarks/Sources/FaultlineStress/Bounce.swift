@@ -26,6 +26,11 @@ struct Bounce: Sendable {
 
     private var backing: Backing { setting.backing }
     private var byteCount: Int { setting.pages * backing.pageSize }
+    /// Whether threads resolve their own faults where they can. Nothing is protected then.
+    private var isInThread: Bool { !(number / 7).isMultiple(of: 2) }
+    private var modes: RegistrationModes {
+        isInThread ? backing.modes.subtracting(.writeProtect) : backing.modes
+    }
     /// Whether the pager is asked to fill the pages before they are touched.
     private var prefetches: Bool { (number / 2).isMultiple(of: 2) == false }
     /// Every so many pages one is copied to a second time.
@@ -39,6 +44,7 @@ struct Bounce: Sendable {
             on: setting.reactor,
             configuration: .init(
                 wakePolicy: policies[number / 3 % policies.count],
+                resolution: isInThread ? .inThread : .reactor,
                 onFailure: { [desk = setting.desk] in desk.note($0) }))
         setting.desk.pager = pager
         let memory =
@@ -48,10 +54,10 @@ struct Bounce: Sendable {
         let styles = BounceHandler.Style.allCases
         let handler = BounceHandler(
             source: source, pages: source.pages, filling: filling, style: styles[number % styles.count],
-            movesBuffers: setting.movesBuffers, intruder: setting.intruder)
+            movesBuffers: setting.movesBuffers, protects: !isInThread, intruder: setting.intruder)
         let options = RegionOptions(
             name: "\(backing.rawValue) \(number)", failurePolicy: .stop,
-            readAhead: (number / 5).isMultiple(of: 2) ? .none : .adaptive, modes: backing.modes,
+            readAhead: (number / 5).isMultiple(of: 2) ? .none : .adaptive, modes: modes,
             usesHugePages: backing.isHuge)
         let region =
             if let memory {
@@ -84,14 +90,14 @@ struct Bounce: Sendable {
         let watched = watch(lockers)
         let half = setting.pages / 2
         try await touch(0..<half, of: region, filling, touched)
-        if half > 0 {
+        if half > 0, !isInThread {
             let front = AddressRange(start: region.range.start, byteCount: half * backing.pageSize)
             try await pager.protect(region, front)
         }
         try await touch(half..<setting.pages, of: region, nil, touched)
         // All pages are there: what is left are writes to protected ones.
         for _ in 0..<2 {
-            try await pager.protect(region)
+            if !isInThread { try await pager.protect(region) }
             await lockers.waitForMore(than: UInt64(min(setting.pages, 2048)))
         }
         lockers.stop()
@@ -155,8 +161,11 @@ struct Bounce: Sendable {
     }
 
     private func check(_ statistics: PagerStatistics) throws(Failure) {
+        let hasAll =
+            isInThread
+            ? statistics.presentPages >= setting.pages : statistics.presentPages == setting.pages
         let isRight =
-            statistics.presentPages == setting.pages && statistics.failures == 0 && statistics.strays == 0
+            hasAll && statistics.failures == 0 && statistics.strays == 0
             && statistics.poisonedPages == 0
         guard isRight else {
             throw .failed(

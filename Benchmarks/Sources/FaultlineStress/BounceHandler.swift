@@ -3,7 +3,7 @@ import Faultline
 import Userfault
 
 /// Answers every fault of a bounce: pages come from the source, writes to protected pages are let through.
-struct BounceHandler: FaultHandler {
+struct BounceHandler: InMemoryHandler {
     /// How it answers.
     enum Style: CaseIterable {
         /// Through the synchronous entry.
@@ -22,7 +22,12 @@ struct BounceHandler: FaultHandler {
     var filling: SharedFilling?
     var style: Style
     var movesBuffers: Bool
+    var protects: Bool
     var intruder: Intruder
+
+    /// Threads may copy from the source themselves. Shared pages are filled by a handler, and must not be mapped before they
+    /// are full.
+    var inThreadSource: InThreadSource? { filling == nil ? .bytes(pages) : nil }
 
     func resolveNow(_ request: FaultRequest) throws -> Resolution? {
         style == .synchronous ? try answer(request, request.range) : nil
@@ -54,7 +59,8 @@ struct BounceHandler: FaultHandler {
         try intruder.maybeInstall(last, from: source.range.start + (last.start - request.region.start))
         let resolution = filling == nil ? Resolution.copy(from: pages, at: offset) : .mapExisting
         // The other half can be written at once.
-        return (offset / request.pageSize).isMultiple(of: 2) ? resolution.writeProtected() : resolution
+        let isProtected = protects && (offset / request.pageSize).isMultiple(of: 2)
+        return isProtected ? resolution.writeProtected() : resolution
     }
 
     private func fillBuffer(_ request: FaultRequest) throws -> Resolution {
@@ -62,7 +68,8 @@ struct BounceHandler: FaultHandler {
         let offsets = request.offset..<request.offset + request.byteCount
         buffer.withMutableBytes { source.copy(offsets, to: &$0) }
         let moves = movesBuffers && (request.offset / request.pageSize).isMultiple(of: 3)
-        return moves ? .move(buffer) : .copy(buffer).writeProtected()
+        if moves { return .move(buffer) }
+        return protects ? .copy(buffer).writeProtected() : .copy(buffer)
     }
 
     private func supplyParts(of request: FaultRequest) async throws {

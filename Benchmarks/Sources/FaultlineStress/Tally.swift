@@ -10,6 +10,8 @@ struct Tally: Sendable {
     var exists = 0
     var partials = 0
     var unprotects = 0
+    /// Faults that the faulting threads resolved.
+    var inThread = 0
 
     init() {}
 
@@ -21,6 +23,7 @@ struct Tally: Sendable {
         exists = statistics.exists
         partials = statistics.partials
         unprotects = statistics.unprotects
+        inThread = statistics.inThreadResolutions
     }
 
     static func += (left: inout Tally, right: Tally) {
@@ -31,10 +34,11 @@ struct Tally: Sendable {
         left.exists += right.exists
         left.partials += right.partials
         left.unprotects += right.unprotects
+        left.inThread += right.inThread
     }
 
     var text: String {
-        "\(locks) mutexes taken, \(messages) faults, \(ioctls) ioctls (\(wakes) wakes, \(unprotects) unprotects), "
+        "\(locks) mutexes taken, \(messages) faults (and \(inThread) in-thread), \(ioctls) ioctls (\(wakes) wakes, \(unprotects) unprotects), "
             + "\(exists) found there already, \(partials) done in part"
     }
 }

@@ -6,6 +6,7 @@ extension TouchScenario {
         variants: [
             CVariant(name: "c-epoll", style: .epoll),
             CVariant(name: "c-sigbus", style: .signal),
+            FaultlineVariant(name: "faultline-inthread", style: .inThread),
         ],
         pattern: .ascending,
         threads: (usual: [1], tour: [1]),
@@ -18,6 +19,7 @@ extension TouchScenario {
         goals: [
             Goal(figure: .ratio("faultline-inthread", over: "c-sigbus", .latency), bound: .atMost(1.10)),
             Goal(figure: .ratio("faultline-inthread", over: "c-epoll", .latency), bound: .atMost(0.65)),
+            Goal(figure: .value("faultline-inthread", .contextSwitchesPerFault), bound: .atMost(0.05)),
         ],
         alsoCross: true)
 }

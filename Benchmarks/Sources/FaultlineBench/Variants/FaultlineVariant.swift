@@ -15,6 +15,8 @@ struct FaultlineVariant: Variant {
         case ahead
         /// Shared memory that holds the contents already: existing pages are mapped, with read-ahead.
         case existing
+        /// The included handler for memory, in a pager whose faults the faulting threads resolve.
+        case inThread
         /// The included handler for files, mapped.
         case mappedFile
         /// The included handler for files, read by pread(2) on worker threads.
@@ -27,7 +29,8 @@ struct FaultlineVariant: Variant {
     func start(_ work: ServingWork) async throws -> any RunningServer {
         let reactor = try Reactor.start(.init(name: "faultline"))
         await reactor.run { System.pinThread(to: work.cpu) }
-        let pager = try await Pager(on: reactor)
+        let pager = try await Pager(
+            on: reactor, configuration: .init(resolution: style == .inThread ? .inThread : .reactor))
         var workers: WorkerPool?
         if style == .positionedReads {
             // One thread, so that it can be pinned like the rest.
@@ -54,7 +57,7 @@ struct FaultlineVariant: Variant {
         _ contents: Contents, _ reactor: Reactor, _ workers: WorkerPool?
     ) throws -> any FaultHandler {
         switch style {
-        case .sync, .ahead: return MemoryHandler(contents.pageSource)
+        case .sync, .ahead, .inThread: return MemoryHandler(contents.pageSource)
         case .existing: return ExistingHandler()
         case .async: return AsyncHandler(source: contents.pageSource)
         case .suspending: return SuspendingHandler(source: contents.pageSource, reactor: reactor)
@@ -114,8 +117,10 @@ struct FaultlineServer: RunningServer {
 extension Counters {
     init(_ statistics: PagerStatistics) {
         self.init(
-            messages: UInt64(statistics.messages), reads: UInt64(statistics.reads),
-            copies: UInt64(statistics.copies), wakes: UInt64(statistics.wakes),
+            messages: UInt64(statistics.messages + statistics.inThreadResolutions),
+            reads: UInt64(statistics.reads),
+            copies: UInt64(statistics.copies + statistics.inThreadResolutions),
+            wakes: UInt64(statistics.wakes),
             otherIoctls: UInt64(statistics.zeroPages + statistics.poisons + statistics.continues),
             bytes: UInt64(statistics.bytes),
             eexist: UInt64(statistics.exists), eagain: UInt64(statistics.again + statistics.partials),

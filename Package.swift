@@ -24,7 +24,10 @@ let package = Package(
         .systemLibrary(
             name: "CLibevent", pkgConfig: "libevent_core", providers: [.apt(["libevent-dev"])]),
 
-        .target(name: "Userfault", dependencies: ["CUserfaultfd"], swiftSettings: strict),
+        // A thread in C that reads messages, for when a thread that holds the allocator's locks waits for that.
+        .target(name: "CRelay"),
+
+        .target(name: "Userfault", dependencies: ["CRelay", "CUserfaultfd"], swiftSettings: strict),
         .target(name: "EventReactor", dependencies: ["CLibevent"], swiftSettings: strict),
         .target(
             name: "Faultline", dependencies: ["CInThread", "EventReactor", "Userfault"], swiftSettings: strict

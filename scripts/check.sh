@@ -61,7 +61,7 @@ check_unsafe() {
     unsafe_allowed "$file" && return 0
     sed -E 's/@unsafe\b//g' <<<"$code" | find_in_code '\bunsafe\b' \
         | report 'unsafe code outside the places it is allowed in'
-    find_in_code '\bimport +(CInThread|CLibevent|CUserfaultfd|Glibc|Musl|Foundation|Dispatch)\b' <<<"$code" \
+    find_in_code '\bimport +(CInThread|CLibevent|CRelay|CUserfaultfd|Glibc|Musl|Foundation|Dispatch)\b' <<<"$code" \
         | report 'C or Foundation imported outside the places it is allowed in'
 }
 

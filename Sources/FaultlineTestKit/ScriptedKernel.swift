@@ -47,6 +47,8 @@ package final class ScriptedKernel: FaultKernel {
 
     package func unregister(_ range: AddressRange) throws(UserfaultfdError) { try real.unregister(range) }
 
+    package func probe(_ range: AddressRange) -> RangeProbe { real.probe(range) }
+
     package func wake(_ range: AddressRange) throws(UserfaultfdError) {
         _ = scripted(.wake, range, true)
         try real.wake(range)

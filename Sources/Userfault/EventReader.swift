@@ -33,6 +33,17 @@ package final class EventReader {
         count += 1
     }
 
+    /// Takes the messages that a relay has read, in place of those that are here; fewer than fit only if there are no more.
+    /// Allocates nothing. Descriptors of forks are the caller's to close.
+    ///
+    /// Throws what went wrong in the relay since the last call, each time once; what it has read comes with the next call.
+    package func take(from relay: MessageRelay) throws(UserfaultfdError) -> Int {
+        count = 0
+        if let errno = relay.takeTrouble() { throw UserfaultfdError(operation: .read, errno: errno) }
+        count = buffer.fill(from: relay)
+        return count
+    }
+
     /// The message at `index`, decoded anew each time.
     package subscript(index: Int) -> Event {
         precondition(index >= 0 && index < count, "no message at \(index)")

@@ -56,7 +56,10 @@ extension UserfaultfdError {
     private var handshakeAdvice: [String] {
         switch errno {
         case .notPermitted:
-            ["Fork events need CAP_SYS_PTRACE; request them as optional, or do without."]
+            [
+                "Fork events need CAP_SYS_PTRACE (run as root, or setcap cap_sys_ptrace+ep PROGRAM); request them as optional, "
+                    + "or do without."
+            ]
         case .invalidArgument where !missingFeatures.isEmpty:
             ["The kernel is too old for them; request as optional what can be done without."]
         case .invalidArgument:
@@ -127,6 +130,10 @@ extension UserfaultfdError {
             "There is no such process, or /proc is not mounted."
         case (.readPagemap, .noProcess), (.scan, .noProcess):
             "The process has exited, or has no such address."
+        case (.relay, .tooManyFiles):
+            "It takes ten descriptors: raise the limit (ulimit -n)."
+        case (.relay, .tryAgain):
+            "The limit on threads is reached (ulimit -u, or the cgroup's pids.max)."
         case (.status, .noEntry):
             "/proc is not mounted."
         default: nil

@@ -38,6 +38,7 @@ extension UserfaultfdError.Operation: CustomStringConvertible {
         case .openPagemap: "Opening a pagemap"
         case .scan: "Scanning pages (PAGEMAP_SCAN)"
         case .readPagemap: "Reading a pagemap"
+        case .relay: "Starting the thread that reads messages"
         default: "Operation \(rawValue)"
         }
     }

@@ -81,5 +81,7 @@ extension UserfaultfdError {
         public static let scan = Operation(rawValue: 15)
         /// Reading an entry of `/proc/PID/pagemap`.
         public static let readPagemap = Operation(rawValue: 16)
+        /// Starting the thread that reads messages: eventfd(2), mmap(2), pthread_create(3).
+        public static let relay = Operation(rawValue: 17)
     }
 }

@@ -60,7 +60,11 @@ enum SystemCall {
     /// Asks the kernel whether a descriptor can be waited for, before libevent does and complains on standard error.
     static func checkPollable(_ descriptor: CInt) throws(ReactorError) {
         let poller = epoll_create1(CInt(EPOLL_CLOEXEC))
-        guard poller >= 0 else { throw ReactorError(.system, "epoll_create1", systemError: errno) }
+        guard poller >= 0 else {
+            // With no descriptor left to ask with, libevent finds out: a forked child's is served all the same.
+            guard errno != EMFILE, errno != ENFILE else { return }
+            throw ReactorError(.system, "epoll_create1", systemError: errno)
+        }
         defer { _ = close(poller) }
         var event = unsafe epoll_event()
         guard unsafe epoll_ctl(poller, EPOLL_CTL_ADD, descriptor, &event) != 0 else { return }

@@ -65,19 +65,25 @@ public final class Adoption: Sendable {
                 Choice(area: $0, options: try options($0), handler: try handler($0))
             }
             let (process, channel) = (self.process, self.channel)
+            let numbers = Lock<[UInt64]>([])
             let pager = try await Pager(
                 on: process.reactor, kernel: kernel, access: nil, configuration: configuration,
                 isForeign: true
             ) { core throws(PagerError) in
                 try core.watch(process)
                 for choice in choices {
-                    _ = try core.adopt(
+                    let region = try core.adopt(
                         choice.area.range, choice.area.memory, pageSize: choice.area.pageSize,
                         baseOffset: choice.area.offset, handler: choice.handler, options: choice.options)
+                    numbers.withLock { $0.append(region.family.number) }
                 }
                 if endsWithChannel { core.watchEnd(of: channel) }
             }
-            let regions = choices.map { AdoptedRegion($0.area, name: $0.options.name, pager: pager) }
+            let regions = zip(numbers.withLock { $0 }, choices).map { number, choice in
+                AdoptedRegion(
+                    number: number, range: choice.area.range, pageSize: choice.area.pageSize,
+                    name: choice.options.name, pager: pager)
+            }
             // A peer that does not want to know is gone, which the pager sees.
             if let acceptance = format.acceptance { _ = await channel.trySend(acceptance) }
             return AdoptedMemory(pager: pager, regions: regions, process: process, channel: channel)
@@ -125,10 +131,4 @@ public struct AdoptedMemory: Sendable {
     public let process: ProcessHandle
     /// The socket over which it was handed over; closing it tells the process that it is left alone.
     public let channel: MessageSocket
-}
-
-extension AdoptedRegion {
-    convenience init(_ area: MemoryDescription.Area, name: String, pager: Pager) {
-        self.init(range: area.range, pageSize: area.pageSize, name: name, pager: pager)
-    }
 }

@@ -14,13 +14,14 @@ extension Pager {
                     "the descriptor raises SIGBUS instead of sending messages; set the configuration's resolution to .inThread"
                 )
             }
-            return KernelDescriptor(descriptor)
+            let kernel = KernelDescriptor(descriptor)
+            guard !features.isDisjoint(with: .events) else { return kernel }
+            do { return try RelayedKernel(kernel) } catch { throw PagerError(error) }
         }
-        let events: Features = [.forkEvents, .remapEvents, .removeEvents, .unmapEvents]
-        guard features.contains(.sigbus), features.isDisjoint(with: events) else {
+        guard features.contains(.sigbus), features.isDisjoint(with: .events) else {
             throw PagerError(
                 .unsupportedOperation,
-                "to resolve in-thread the descriptor needs the feature sigbus, and none of \(events); it has \(features)"
+                "to resolve in-thread the descriptor needs the feature sigbus, and none of \(Features.events); it has \(features)"
             )
         }
         do {

@@ -18,6 +18,16 @@ package protocol FaultKernel: AnyObject, Sendable {
     func poison(_ range: AddressRange, wake: Bool) -> Outcome
     /// `range` was replaced by memory that raises SIGBUS.
     func noteSealed(_ range: AddressRange)
+    /// Finds out whether all of `range` lies in one registered mapping, without changing anything.
+    func probe(_ range: AddressRange) -> RangeProbe
+    /// Whether another thread reads the messages, so that the loop's may cause an event itself.
+    var isRelayed: Bool { get }
+    /// Whether every event has been read by the pager whose cause has gone on since.
+    var isCaughtUp: Bool { get }
+    /// Whether the descriptor of another fork would be had if that of the last one is kept.
+    var canSpareDescriptors: Bool { get }
+    /// Reads no more from the kernel; what has been read can still be had. Nothing is registered any more.
+    func stopReading()
 }
 
 /// A userfaultfd, closed when the last reference goes.
@@ -83,4 +93,28 @@ extension FaultKernel {
     package func copy(from source: UInt, to range: AddressRange, wake: Bool) -> Outcome {
         copy(from: source, to: range, wake: wake, protect: false)
     }
+
+    package var isRelayed: Bool { false }
+    package var isCaughtUp: Bool { true }
+    package var canSpareDescriptors: Bool { true }
+    package func stopReading() {}
+
+    // A copy from an address that cannot be read is refused for its range first.
+    package func probe(_ range: AddressRange) -> RangeProbe {
+        switch copy(from: 1, to: range, wake: false) {
+        case .again: .unknown
+        case .gone(.range): .absent
+        case .gone(.process): .processGone
+        case .whole, .partial, .exists, .failed: .registered
+        }
+    }
+}
+
+/// What ``FaultKernel/probe(_:)`` finds.
+package enum RangeProbe: Hashable, Sendable {
+    case registered
+    case absent
+    /// The address space is changing; ask again later.
+    case unknown
+    case processGone
 }

@@ -65,7 +65,8 @@ extension Pager {
     /// - Parameter region: one of this pager's.
     /// - Throws: ``PagerError`` when the region is not one of this pager, or was released before.
     public func release(_ region: AdoptedRegion) async throws(PagerError) {
-        let range = region.range
-        try await onCore { core, _ throws(PagerError) in try core.remove(range) }
+        guard region.pager === self else { throw .notOfThisPager(region.range) }
+        let number = region.number
+        try await onCore { core, _ throws(PagerError) in try core.remove(number) }
     }
 }

@@ -18,12 +18,21 @@ extension Pager {
         /// registered page, nor write to a pipe, file or terminal that a thread of the application may be writing a
         /// registered page to.
         public var onFailure: (@Sendable (FaultFailure) -> Void)?
+        /// Which changes of the address space the pager is told about; none by default. A pager on a descriptor of the
+        /// caller's making goes by the features of that.
+        public var events: AddressSpaceEvents
+        /// What becomes of the memory of forked children, with ``AddressSpaceEvents/fork``; ``ForkPolicy/close`` by default.
+        public var forkPolicy: ForkPolicy
+        /// Told of changes of the address space after they have been taken into account. Runs on the reactor's thread, with
+        /// the same restrictions as ``onFailure``.
+        public var onChange: (@Sendable (AddressSpaceChange) -> Void)?
 
         /// A configuration with defaults. The parameters are the properties of the same names.
         public init(
             name: String = "pager", wakePolicy: WakePolicy = .adaptive, messagesPerRead: Int = 64,
             readsPerTurn: Int = 4, reportsThreadIDs: Bool = false, resolution: ResolutionMode = .reactor,
-            onFailure: (@Sendable (FaultFailure) -> Void)? = nil
+            onFailure: (@Sendable (FaultFailure) -> Void)? = nil, events: AddressSpaceEvents = [],
+            forkPolicy: ForkPolicy = .close, onChange: (@Sendable (AddressSpaceChange) -> Void)? = nil
         ) {
             self.name = name
             self.wakePolicy = wakePolicy
@@ -32,6 +41,9 @@ extension Pager {
             self.reportsThreadIDs = reportsThreadIDs
             self.resolution = resolution
             self.onFailure = onFailure
+            self.events = events
+            self.forkPolicy = forkPolicy
+            self.onChange = onChange
         }
     }
 }

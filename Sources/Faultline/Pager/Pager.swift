@@ -23,7 +23,7 @@ public final class Pager: Sendable {
     /// - Parameters:
     ///   - reactor: where faults are read and handlers run. It may serve sockets, timers and other pagers too.
     ///   - configuration: names, budgets, and who is told of failures.
-    /// - Throws: ``PagerError``; when permission is refused, its text says what to do.
+    /// - Throws: ``PagerError``; when permission is refused, for the descriptor or for fork events, its text says what to do.
     public convenience init(
         on reactor: Reactor, configuration: Configuration = Configuration()
     ) async throws(PagerError) {
@@ -32,7 +32,9 @@ public final class Pager: Sendable {
         if configuration.reportsThreadIDs, !isInThread { wanted.insert(.threadID) }
         let descriptor: Userfaultfd
         do {
-            descriptor = try Userfaultfd(requiring: isInThread ? .sigbus : [], requesting: wanted)
+            var required = configuration.events.features
+            if isInThread { required.insert(.sigbus) }
+            descriptor = try Userfaultfd(requiring: required, requesting: wanted)
         } catch {
             throw PagerError(error)
         }
@@ -46,8 +48,10 @@ public final class Pager: Sendable {
     ///   - reactor: where faults are read and handlers run.
     ///   - descriptor: enabled, and of this process. With `Features.sigbus`, and without events, for
     ///     ``ResolutionMode/inThread``; without it otherwise.
-    ///   - configuration: as above; `reportsThreadIDs` has no effect, the descriptor's features count, except in-thread.
-    /// - Throws: ``PagerError`` when the descriptor's features do not fit, or the reactor has been shut down.
+    ///   - configuration: as above; `reportsThreadIDs` and `events` have no effect, the descriptor's features count, except
+    ///     that in-thread `reportsThreadIDs` has.
+    /// - Throws: ``PagerError`` when the descriptor's features do not fit, the reactor has been shut down, or the thread that
+    ///   reads events cannot be started.
     public convenience init(
         on reactor: Reactor, descriptor: consuming Userfaultfd, configuration: Configuration = Configuration()
     ) async throws(PagerError) {
@@ -96,6 +100,14 @@ public final class Pager: Sendable {
             }
             return LoopBound(core, on: reactor)
         }
+    }
+
+    /// A pager made on the reactor's thread.
+    init(_ core: PagerCore, reactor: Reactor, features: Features) {
+        self.reactor = reactor
+        self.features = features
+        access = nil
+        self.core = LoopBound(core, on: reactor)
     }
 
     deinit {
@@ -152,8 +164,14 @@ public final class Pager: Sendable {
     ///   - range: whole pages of it, as addresses; nil for all.
     /// - Throws: ``PagerError``: not pages of the region, not a region for it, or refused by the kernel.
     public func protect(_ region: Region, _ range: AddressRange? = nil) async throws(PagerError) {
-        let whole = region.range
-        try await onCore { core, _ throws(PagerError) in try core.protect(range ?? whole, of: whole) }
+        let number = try number(of: region)
+        let pages = range ?? region.range
+        while try await !onCore({ core, _ throws(PagerError) in try core.protect(pages, of: number) }) {
+            // The address space is changing, for a moment.
+            do { try await reactor.sleep(for: .microseconds(50)) } catch {
+                throw PagerError(.reactor, "\(error)", range: pages)
+            }
+        }
     }
 
     /// Takes memory of the caller's into service: private anonymous, page-aligned, not overlapping any other region of
@@ -185,8 +203,13 @@ public final class Pager: Sendable {
     /// - Parameter region: one of this pager's.
     /// - Throws: ``PagerError`` when the region is not one of this pager, or was unmapped before.
     public func unmap(_ region: Region) async throws(PagerError) {
-        let range = region.range
-        try await onCore { core, _ throws(PagerError) in try core.remove(range) }
+        let number = try number(of: region)
+        try await onCore { core, _ throws(PagerError) in try core.remove(number) }
+    }
+
+    private func number(of region: Region) throws(PagerError) -> UInt64 {
+        guard region.pager === self else { throw .notOfThisPager(region.range) }
+        return region.number
     }
 
     /// What has been counted so far. Any thread; goes to the reactor's thread and back.

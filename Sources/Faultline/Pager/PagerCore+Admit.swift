@@ -3,9 +3,12 @@ import Userfault
 
 extension PagerCore: ReadinessHandler {
     func descriptorReady(_ readiness: Readiness) {
-        guard lifecycle == .serving, let kernel else { return }
+        guard let kernel, lifecycle == .serving || lifecycle == .draining && !events.isEmpty else { return }
         if !arrivals.isEmpty { arrivals.removeAll(keepingCapacity: true) }
+        if !backlog.isEmpty { swap(&arrivals, &backlog) }
         readFaults(kernel)
+        // Who causes an event waits until it is read, also now; who waits for a page is let go at the end.
+        if lifecycle == .draining { return closeIfDrained() }
         isReading = true
         admitArrivals(kernel)
         isReading = false
@@ -22,10 +25,13 @@ extension PagerCore: ReadinessHandler {
                 statistics.reads += 1
                 count = try kernel.read(into: batch)
             } catch {
-                stop(because: PagerError(error))
-                return
+                return readingFailed(error)
             }
             statistics.messages += count
+            if isShort {
+                isShort = false
+                readBackoff.reset()
+            }
             for index in 0..<count {
                 if case .fault(let fault) = batch[index] {
                     arrivals.append(fault)
@@ -34,15 +40,69 @@ extension PagerCore: ReadinessHandler {
                 }
             }
             // A read that comes back with room to spare has emptied the queue; what comes after it is reported anew.
-            if count < configuration.messagesPerRead || lifecycle != .serving { return }
+            if count < configuration.messagesPerRead || lifecycle == .closed { return }
         }
         readAgainSoon()
     }
 
+    /// Reads what is there outside of the loop's turn, because a change of the address space stands in the way of something.
+    /// It takes effect at once; faults wait for the next turn.
+    func readEvents() {
+        guard let kernel else { return }
+        for _ in 0..<configuration.readsPerTurn {
+            let count: Int
+            do {
+                statistics.reads += 1
+                count = try kernel.read(into: batch)
+            } catch {
+                return readingFailed(error)
+            }
+            statistics.messages += count
+            for index in 0..<count {
+                if case .fault(let fault) = batch[index] {
+                    backlog.append(fault)
+                } else {
+                    apply(batch[index])
+                }
+            }
+            if count < configuration.messagesPerRead {
+                if !backlog.isEmpty { readAgainSoon() }
+                return
+            }
+        }
+        readAgainSoon()
+    }
+
+    /// Takes every event into account that is over for whoever caused it: he may have told others, who want something of the
+    /// pager that comes after it.
+    func catchUp() {
+        guard !events.isEmpty, !isCommitting else { return }
+        for _ in 0..<200 {
+            readEvents()
+            guard let kernel, !kernel.isCaughtUp else { return }
+            SystemPause.brief()
+        }
+    }
+
     /// More may be there than this turn had time for, and nobody will say so.
     private func readAgainSoon() {
+        guard !isReadScheduled else { return }
+        isReadScheduled = true
         let core = LoopBound(self, on: reactor)
-        reactor.execute { core.value.descriptorReady(.readable) }
+        reactor.execute {
+            core.value.isReadScheduled = false
+            core.value.descriptorReady(.readable)
+        }
+    }
+
+    private func readingFailed(_ error: UserfaultfdError) {
+        let isPassing = [Errno.tooManyFiles, .tooManyFilesInSystem, .noMemory].contains(error.errno)
+        guard isPassing, events.contains(.forkEvents) else { return stop(because: PagerError(error)) }
+        // The forking thread waits until a descriptor is free; faults come before its message.
+        if !isShort { report(PagerError(error)) }
+        isShort = true
+        probeChildren()
+        if readTimer == nil { readTimer = reactor.startTimer(after: readBackoff.next(), self) }
     }
 
     func descriptorAbandoned() {
@@ -64,13 +124,11 @@ extension PagerCore: ReadinessHandler {
     /// Finds out what to do about a fault. If its page is to be supplied, the faults on neighbouring missing pages that
     /// follow it in `arrivals`, from `next` on, join its request; one request for a page however many threads wait.
     private func admit(_ fault: Fault, next: inout Int, _ kernel: any FaultKernel) {
-        guard let region = region(at: fault.address) else {
-            // Not ours any more: the thread will find out what is there now.
-            statistics.strays += 1
-            wakePage(at: fault.address, pageSize: SystemPage.size)
-            return
-        }
+        guard let region = region(at: fault.address) else { return admitStray(fault) }
         let first = region.page(of: fault.address)
+        if region.table.isAltered, region.table.fate(first) == .zero, fault.kind == .missing {
+            return admitRemoved(fault, first, of: region, next: &next)
+        }
         if fault.kind == .writeProtect { return admitWrite(fault, to: first, of: region, next: &next) }
         var admission = region.table.admit(first)
         if admission == .wake,
@@ -88,7 +146,7 @@ extension PagerCore: ReadinessHandler {
         case .begin:
             var isWrite = fault.isWrite
             let end = run(from: first, kind: fault.kind, of: region, isWrite: &isWrite, next: &next) {
-                region.table.isMissing($0)
+                region.table.mayBeAsked($0)
             }
             let cause = FaultCause(
                 kind: fault.kind, isWrite: isWrite, threadID: fault.threadID, demand: first..<end)
@@ -117,14 +175,14 @@ extension PagerCore: ReadinessHandler {
     /// How far the request for the page `first` reaches: over the faults of the same kind that follow in `arrivals`, from
     /// `next` on, on the same page or on neighbours that `mayJoin`.
     @inline(__always)
-    private func run(
+    func run(
         from first: Int, kind: Fault.Kind, of region: RegionState, isWrite: inout Bool, next: inout Int,
         mayJoin: (Int) -> Bool
     ) -> Int {
         var end = first + 1
         while next < arrivals.count, end - first < region.options.maximumRequestPages {
             let follower = arrivals[next]
-            guard region.range.contains(follower.address), follower.kind == kind else { break }
+            guard lastPiece.contains(follower.address), follower.kind == kind else { break }
             let page = region.page(of: follower.address)
             if page == end, mayJoin(page) {
                 end += 1
@@ -139,7 +197,7 @@ extension PagerCore: ReadinessHandler {
         return end
     }
 
-    private func wakePage(at address: UInt, pageSize: Int) {
+    func wakePage(at address: UInt, pageSize: Int) {
         let start = address & ~UInt(pageSize - 1)
         wake(AddressRange(start: start, byteCount: pageSize))
     }

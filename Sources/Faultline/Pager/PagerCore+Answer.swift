@@ -19,9 +19,12 @@ extension PagerCore {
         }
         ticket.supplied.append(pages)
         hold(resolution.owner)
-        enqueue(
-            resolution, covering: range, part: range, region: region, failures: ticket.failures,
-            demand: ticket.cause.demand)
+        let altered = settleAltered(pages, of: region, kind: ticket.cause.kind, supplied: [])
+        pages.forEachPart(outside: altered) { part in
+            enqueue(
+                resolution, covering: range, part: region.range(of: part), region: region,
+                failures: ticket.failures, demand: ticket.cause.demand)
+        }
         letGo(resolution.owner, of: region)
     }
 
@@ -31,7 +34,8 @@ extension PagerCore {
         cause: FaultCause, failures: Int
     ) {
         if case .retry(let delay) = resolution.action {
-            pages.forEachPart(outside: supplied) { part in
+            let settled = settleAltered(pages, of: region, kind: cause.kind, supplied: supplied)
+            pages.forEachPart(outside: settled) { part in
                 forEachWanted(part, of: region, cause) { wanted in
                     askAgain(wanted, of: region, cause: cause, failures: failures, after: delay)
                 }
@@ -40,16 +44,18 @@ extension PagerCore {
         }
         do {
             let range = try check(resolution, pages: pages, of: region, kind: cause.kind)
+            // What has become of the pages meanwhile, and while checking, goes before the answer.
+            let settled = settleAltered(pages, of: region, kind: cause.kind, supplied: supplied)
             let filled = region.pages(of: range)
             hold(resolution.owner)
-            filled.forEachPart(outside: supplied) { part in
+            filled.forEachPart(outside: settled) { part in
                 enqueue(
                     resolution, covering: range, part: region.range(of: part), region: region,
                     failures: failures, demand: cause.demand)
             }
             letGo(resolution.owner, of: region)
             guard filled != pages else { return }
-            pages.forEachPart(outside: supplied + [filled]) { part in
+            pages.forEachPart(outside: settled + [filled]) { part in
                 forEachWanted(part, of: region, cause) { wanted in
                     let error = PagerError(
                         .badResolution, "the last resolution left pages of its request open",
@@ -58,7 +64,8 @@ extension PagerCore {
                 }
             }
         } catch {
-            pages.forEachPart(outside: supplied) { part in
+            let settled = settleAltered(pages, of: region, kind: cause.kind, supplied: supplied)
+            pages.forEachPart(outside: settled) { part in
                 fail(part, of: region, error: error, cause: cause, failures: failures + 1)
             }
         }
@@ -99,19 +106,21 @@ extension PagerCore {
                 "a resolution of \(bytes.byteCount) bytes is too short for \(range.byteCount)",
                 range: range)
         }
-        if let overlap = registered.index.firstOverlap(
-            AddressRange(start: bytes.start, byteCount: range.byteCount))
-        {
-            throw PagerError(
-                .sourceIsRegistered,
-                "the bytes to copy lie in a range registered on the same reactor; copy them from elsewhere",
-                range: overlap)
+        let source = AddressRange(start: bytes.start, byteCount: range.byteCount)
+        for (part, owner) in registered.index.parts(in: source) {
+            // A buffer may have been given addresses of which nobody has heard yet that they were let go.
+            guard owner.core.giveUp(part, isFresh: false) else {
+                throw PagerError(
+                    .sourceIsRegistered,
+                    "the bytes to copy lie in a range registered on the same reactor; copy them from elsewhere",
+                    range: registered.index.firstOverlap(part))
+            }
         }
         return range
     }
 
     /// Hands `part` of a resolution that fills `whole` to the scheduler.
-    private func enqueue(
+    func enqueue(
         _ resolution: Resolution, covering whole: AddressRange, part: AddressRange, region: RegionState,
         failures: Int, demand: Range<Int>
     ) {
@@ -149,17 +158,35 @@ extension PagerCore {
         _ range: AddressRange, of region: RegionState, failures: Int, demand: Range<Int>
     ) {
         do {
-            let zeroes = try region.zeroes ?? Mapping.anonymous(byteCount: region.pageSize)
-            region.zeroes = zeroes
-            for page in region.pages(of: range) {
-                queue(
-                    .copy(source: zeroes.address), region.range(of: page..<page + 1), of: region,
-                    owner: .none, failures: failures, demand: demand)
+            for piece in try zeroPieces(range, of: region, failures: failures, demand: demand) {
+                scheduler.add(piece)
             }
             scheduleCommit()
         } catch {
             let cause = FaultCause(kind: .missing, isWrite: false, demand: demand)
             fail(region.pages(of: range), of: region, error: error, cause: cause, failures: failures + 1)
+        }
+    }
+
+    /// What makes `range` zero, whatever the kernel offers for it.
+    func zeroPieces(
+        _ range: AddressRange, of region: RegionState, failures: Int, demand: Range<Int>
+    ) throws(SystemFailure) -> [Scheduler<Tag>.Piece] {
+        let tag = Tag(region: region, owner: .none, failures: failures, demand: demand, giveUp: false)
+        if region.operations.contains(.zero) {
+            return [Scheduler.Piece(range: range, action: .zero, pageSize: region.pageSize, tag: tag)]
+        }
+        let zeroes: Mapping
+        if let made = region.zeroes {
+            zeroes = made
+        } else {
+            zeroes = try .anonymous(byteCount: region.pageSize)
+        }
+        region.zeroes = zeroes
+        return region.pages(of: range).map { page in
+            Scheduler.Piece(
+                range: region.range(of: page..<page + 1), action: .copy(source: zeroes.address),
+                pageSize: region.pageSize, tag: tag)
         }
     }
 

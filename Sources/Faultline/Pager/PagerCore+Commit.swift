@@ -19,8 +19,9 @@ extension PagerCore: EndOfTurnWork {
         while let operation = scheduler.next() {
             let known = knownOutcome
             knownOutcome = nil
-            let outcome =
+            var outcome =
                 known?.outcome ?? perform(operation.action, operation.range, wake: wakesAtOnce)
+            if outcome == .gone(.range), isToBeHeardOf(operation.range) { outcome = .again }
             if case .partial = outcome { statistics.partials += 1 }
             guard let settlement = scheduler.record(outcome) else { continue }
             settle(settlement, isAwake: known?.isAwake ?? wakesAtOnce)
@@ -29,6 +30,14 @@ extension PagerCore: EndOfTurnWork {
         isCommitting = false
         if stopError != nil { return close() }
         if parked.isEmpty { parkedBackoff.reset() } else { parkRest() }
+    }
+
+    /// Whether `range`, which is not registered any more, may have gone without the message for it having come yet. The
+    /// kernel looks for the range before it looks whether an event is under way.
+    private func isToBeHeardOf(_ range: AddressRange) -> Bool {
+        guard hearsOfUnmapping, let kernel else { return false }
+        // In this order: the message is there before the kernel calls the address space quiet.
+        return kernel.probe(range) != .absent || !kernel.isCaughtUp
     }
 
     /// The wakes that the copies before them held back.

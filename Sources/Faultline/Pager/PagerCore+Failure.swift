@@ -81,11 +81,17 @@ extension PagerCore {
     /// Lets the pages' threads have SIGBUS.
     @inline(never)
     func giveUp(_ pages: Range<Int>, of region: RegionState, failures: Int) {
-        scheduler.add(
-            Scheduler.Piece(
-                range: region.range(of: pages), action: .poison, pageSize: region.pageSize,
-                tag: Tag(region: region, owner: .none, failures: failures, demand: pages, giveUp: true)))
+        scheduler.add(refusal(region.range(of: pages), of: region, failures: failures))
         scheduleCommit()
+    }
+
+    /// What makes `range` raise SIGBUS.
+    func refusal(_ range: AddressRange, of region: RegionState, failures: Int) -> Scheduler<Tag>.Piece {
+        Scheduler.Piece(
+            range: range, action: .poison, pageSize: region.pageSize,
+            tag: Tag(
+                region: region, owner: .none, failures: failures, demand: region.pages(of: range),
+                giveUp: true))
     }
 
     /// The kernel refused to install a piece.
@@ -114,10 +120,9 @@ extension PagerCore {
         let range = region.range(of: pages)
         region.table.install(pages)
         statistics.inFlightPages -= pages.count
-        if region.ownsMemory {
+        if mayReplace(range, of: region) {
             do {
-                try region.mapping.seal(range)
-                kernel?.noteSealed(range)
+                try replace(range, of: region)
                 statistics.poisonedPages += pages.count
             } catch {
                 report(PagerError(error))

@@ -41,15 +41,9 @@ extension PagerCore {
         for run in prefetch.takeChunk() {
             noteInstalled(run, of: prefetch.region)
             prefetch.progress.skippedPages += run.count
-            var page = run.lowerBound
-            while let start = prefetch.region.table.nextMissing(from: page, below: run.upperBound) {
-                page = prefetch.region.table.missingEnd(from: start, below: run.upperBound)
-                prefetch.progress.skippedPages -= page - start
-                prefetch.progress.requestedPages += page - start
-                let cause = FaultCause(
-                    kind: .missing, isWrite: false, demand: start..<start, prefetch: number)
-                askFirst(prefetch.region, pages: start..<page, cause: cause, kernel: kernel)
-                guard lifecycle == .serving else { return }
+            // What was dropped is zero when somebody touches it, and what has gone is not ours.
+            for (part, fate) in prefetch.region.table.fates(of: run) where fate == .asAnswered {
+                guard ask(for: part, prefetch, kernel) else { return }
             }
         }
         prefetch.report?(prefetch.progress)
@@ -58,6 +52,21 @@ extension PagerCore {
         } else if prefetch.open < Prefetch.width {
             schedule(prefetch)
         }
+    }
+
+    /// Asks for those of `pages` that are missing. False when the pager has stopped over it.
+    private func ask(for pages: Range<Int>, _ prefetch: Prefetch, _ kernel: any FaultKernel) -> Bool {
+        var page = pages.lowerBound
+        while let start = prefetch.region.table.nextMissing(from: page, below: pages.upperBound) {
+            page = prefetch.region.table.missingEnd(from: start, below: pages.upperBound)
+            prefetch.progress.skippedPages -= page - start
+            prefetch.progress.requestedPages += page - start
+            let cause = FaultCause(
+                kind: .missing, isWrite: false, demand: start..<start, prefetch: prefetch.number)
+            askFirst(prefetch.region, pages: start..<page, cause: cause, kernel: kernel)
+            guard lifecycle == .serving else { return false }
+        }
+        return true
     }
 
     /// A request of a prefetch has its answer.

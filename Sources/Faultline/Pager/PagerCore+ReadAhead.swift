@@ -3,11 +3,14 @@ import Userfault
 extension PagerCore {
     /// Asks for the pages that threads wait for, and with them for those that are likely to be next.
     func askAhead(_ region: RegionState, cause: FaultCause, kernel: any FaultKernel) {
-        let plan = region.changeWatch { $0.plan(cause.demand, in: region.table) }
+        var plan = region.changeWatch { $0.plan(cause.demand, in: region.table) }
+        // Where pages were dropped or have gone, only what somebody waits for.
+        if region.table.hasAltered(plan.window) { plan.window = cause.demand }
         askFirst(region, pages: plan.window, cause: cause, kernel: kernel)
         guard let strides = plan.strides else { return }
         for page in strides {
-            guard lifecycle == .serving, region.table.isMissing(page) else { return }
+            guard lifecycle == .serving, region.table.isMissing(page), region.table.fate(page) == .asAnswered
+            else { return }
             var cause = cause
             cause.demand = page..<page
             askFirst(region, pages: page..<page + 1, cause: cause, kernel: kernel)

@@ -91,17 +91,17 @@ extension PagerCore {
 
     private func add(_ region: RegionState) throws(PagerError) -> RegionState {
         guard lifecycle == .serving, let kernel else { throw .shutDown() }
-        guard served.index.insert((), for: region.range) else {
-            throw PagerError(
-                .overlap, "the range overlaps one that is registered on this reactor",
-                range: served.index.firstOverlap(region.range))
+        // What has happened at these addresses before must not be taken for something that happens to the region.
+        catchUp()
+        for (part, owner) in served.index.parts(in: region.range) {
+            // What was there has gone, if these addresses were given out anew.
+            guard owner.core.giveUp(part, isFresh: region.isFresh) else {
+                throw PagerError(
+                    .overlap, "the range overlaps one that is registered on this reactor",
+                    range: served.index.firstOverlap(part))
+            }
         }
-        do throws(PagerError) {
-            try catchFaults(of: region)
-        } catch {
-            served.index.remove(region.range)
-            throw error
-        }
+        try catchFaults(of: region)
         do {
             let offered = try kernel.register(region.range, modes: region.options.modes)
             region.operations = offered.usable(on: region.memoryKind)
@@ -109,13 +109,11 @@ extension PagerCore {
             if isForeign { region.operations.remove(.move) }
             guard region.operations.contains(.wake) else {
                 try kernel.unregister(region.range)
-                served.index.remove(region.range)
                 throw PagerError(
                     .unsupportedMemory, "the kernel offers only \(offered) for this memory",
                     range: region.range)
             }
         } catch let error as UserfaultfdError {
-            served.index.remove(region.range)
             throw PagerError(error)
         } catch let error as PagerError {
             throw error
@@ -123,18 +121,32 @@ extension PagerCore {
             throw PagerError(.kernel, "\(error)", range: region.range)
         }
         allowResolution(in: region)
-        _ = regions.insert(region, for: region.range)
         region.activity = reactor.registerActivity("handler of \(region.options.name)")
+        region.family.activity = region.activity
+        takeIn(region)
+        enlist(region)
         return region
     }
 
-    /// Write-protects pages that are there; those that are not keep no protection unless the pager asked for it.
-    func protect(_ range: AddressRange, of whole: AddressRange) throws(PagerError) {
-        guard lifecycle == .serving, let kernel, let region = regions.value(at: whole.start),
-            region.range == whole
-        else { throw .shutDown() }
-        let page = UInt(region.pageSize - 1)
-        guard range.byteCount > 0, (range.start | UInt(range.byteCount)) & page == 0, whole.contains(range)
+    /// Gives a region that is served the number by which its owner calls it.
+    func enlist(_ region: RegionState) {
+        lastFamily += 1
+        region.family.number = lastFamily
+        families[lastFamily] = region.family
+    }
+
+    /// The regions that are served of what has a number.
+    private func members(_ number: UInt64) throws(PagerError) -> [RegionState] {
+        guard let family = families[number] else { throw .notOfThisPager(nil) }
+        return family.members
+    }
+
+    /// Write-protects pages that are there; those that are not keep no protection unless the pager asked for it. False if
+    /// the address space is changing, so that it must be tried again.
+    func protect(_ range: AddressRange, of number: UInt64) throws(PagerError) -> Bool {
+        guard lifecycle == .serving, let kernel else { throw .shutDown() }
+        guard let region = try members(number).first(where: { $0.range.contains(range) }),
+            range.byteCount > 0, (range.start | UInt(range.byteCount)) & UInt(region.pageSize - 1) == 0
         else {
             throw PagerError(.invalidRange, "only whole pages of the region can be protected", range: range)
         }
@@ -145,23 +157,32 @@ extension PagerCore {
         }
         switch kernel.protect(range) {
         case .failed(let error): throw PagerError(error)
-        case .whole: return
+        case .whole: return true
+        case .again: return false
         case let outcome:
             throw PagerError(.kernel, "the pages could not be protected: \(outcome)", range: range)
         }
     }
 
     /// Takes a region out of service: its handlers are cancelled, its missing pages sealed, its threads let go.
-    func remove(_ range: AddressRange) throws(PagerError) {
+    func remove(_ number: UInt64) throws(PagerError) {
         guard lifecycle != .closed else { return }
-        guard let region = regions.value(at: range.start), region.range == range else {
-            throw PagerError(
-                .invalidRange, "the region is not one of this pager, or has been unmapped before",
-                range: range)
+        // What has happened to it by now counts.
+        catchUp()
+        if let family = families[number] { takeBackAll(of: family) }
+        let members = try members(number)
+        families[number] = nil
+        for region in members {
+            retire(region)
+            regions.removeAll { $0 === region }
         }
-        retire(region)
-        regions.remove(range)
-        if lastRegion === region { lastRegion = nil }
+        // What is still owed for it is owed for nobody in particular.
+        debts.replaceAll { departure in
+            guard let region = departure.region, region.family.number == number else { return nil }
+            return .sealed
+        }
+        lastRegion = nil
+        if let family = members.first?.family { reactor.unregisterActivity(family.activity) }
         if lifecycle == .draining { closeIfDrained() }
     }
 
@@ -169,30 +190,30 @@ extension PagerCore {
     func retire(_ region: RegionState) {
         guard !region.isClosed else { return }
         region.isClosed = true
-        for ticket in open.tickets where ticket.region === region {
-            _ = open.remove(ticket)
-            ticket.runner?.cancel()
-            if let timer = ticket.timer {
-                retryTimers.removeValue(forKey: timer)
-                reactor.cancelTimer(timer)
-            }
-        }
+        for ticket in open.tickets where ticket.region === region { end(ticket) }
         scheduler.removePending { $0.tag.region === region }
         parked.removeAll { $0.tag.region === region }
         statistics.inFlightPages -= region.table.inFlightCount
         takeOver(region)
-        seal(region)
-        if let kernel, !memoryIsGone {
+        for piece in pieces(of: region) { seal(piece, of: region) }
+        // Sealing may have read of changes.
+        for piece in pieces(of: region) {
             do {
-                try kernel.unregister(region.range)
+                if !memoryIsGone { try kernel?.unregister(piece) }
             } catch {
-                // The kernel has no memory to unregister in any more: that is known already.
-                if stopError?.code != .processExited { report(PagerError(error)) }
+                // What is unmapped at this moment, or with its process, cannot be unregistered, and need not.
+                let isGone = hearsOfUnmapping && error.errno == .invalidArgument
+                if !isGone, kernel?.probe(piece) != .processGone { report(PagerError(error)) }
             }
+            _ = served.index.carve(piece)
         }
-        served.index.remove(region.range)
         endPrefetches(of: region)
         statistics.add(region.watch.readAhead)
-        reactor.unregisterActivity(region.activity)
+    }
+
+    /// The addresses of a region that are still its.
+    private func pieces(of region: RegionState) -> [AddressRange] {
+        guard region.table.isAltered else { return [region.range] }
+        return regions.parts(in: region.range).filter { $0.value === region }.map(\.range)
     }
 }

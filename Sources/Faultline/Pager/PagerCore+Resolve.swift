@@ -31,6 +31,15 @@ extension PagerCore {
 
     /// Asks the handler again for pages that are in flight.
     func ask(_ region: RegionState, pages: Range<Int>, cause: FaultCause, failures: Int) {
+        if region.table.isAltered {
+            let settled = settleAltered(pages, of: region, kind: cause.kind, supplied: [])
+            guard settled.isEmpty else {
+                pages.forEachPart(outside: settled) {
+                    ask(region, pages: $0, cause: cause, failures: failures)
+                }
+                return
+            }
+        }
         statistics.requests += 1
         let request = FaultRequest(
             range: region.range(of: pages), region: region.range, pageSize: region.pageSize,
@@ -55,7 +64,9 @@ extension PagerCore {
         _ resolution: Resolution, range: AddressRange, pages: Range<Int>, of region: RegionState,
         kernel: any FaultKernel, demand: Range<Int>, isBegun: Bool
     ) -> Bool {
-        guard resolution.range == nil, !resolution.isWriteProtected else { return false }
+        guard resolution.range == nil, !resolution.isWriteProtected,
+            !region.table.isAltered || !region.table.hasAltered(pages)
+        else { return false }
         let outcome: Outcome
         let action: Scheduler<Tag>.Action
         switch resolution.action {
@@ -136,7 +147,9 @@ extension PagerCore {
     func fail(_ ticket: RequestTicket, _ error: any Error) {
         guard open.remove(ticket) else { return }
         defer { if ticket.cause.prefetch != 0 { prefetchAnswered(ticket.cause.prefetch) } }
-        ticket.pages.forEachPart(outside: ticket.supplied) { part in
+        let settled = settleAltered(
+            ticket.pages, of: ticket.region, kind: ticket.cause.kind, supplied: ticket.supplied)
+        ticket.pages.forEachPart(outside: settled) { part in
             fail(part, of: ticket.region, error: error, cause: ticket.cause, failures: ticket.failures + 1)
         }
         if lifecycle == .draining { closeIfDrained() }

@@ -6,7 +6,8 @@ extension PagerCore {
     func drain(within deadline: Duration) {
         guard lifecycle == .serving else { return }
         lifecycle = .draining
-        source?.isEnabled = false
+        // Who causes an event waits until it is read, and nothing can be filled until then.
+        if events.isEmpty { source?.isEnabled = false }
         closeIfDrained()
         guard lifecycle == .draining else { return }
         deadlineTimer = reactor.startTimer(after: deadline, self)
@@ -32,11 +33,14 @@ extension PagerCore {
         lifecycle = .closed
         source?.cancel()
         source = nil
+        for family in families.values { takeBackAll(of: family) }
         for region in regions.values { retire(region) }
+        if !events.isEmpty { endEvents() }
         regions = RangeIndex()
+        families = [:]
         lastRegion = nil
         parked.removeAll()
-        for timer in [parkedTimer, deadlineTimer] {
+        for timer in [parkedTimer, deadlineTimer, strayTimer, readTimer, liveness?.timer] {
             if let timer { reactor.cancelTimer(timer) }
         }
         parkedTimer = nil
@@ -45,6 +49,10 @@ extension PagerCore {
         inThread = nil
         forgetProcess()
         link.forget()
+        // Those whose owner has kept them go on.
+        children = []
+        onClosed?()
+        onClosed = nil
         let idle = idleRunners
         idleRunners = []
         for runner in idle { runner.end() }
@@ -53,14 +61,29 @@ extension PagerCore {
         for waiter in waiters { waiter.resume() }
     }
 
+    /// Takes what is left of events: forks have descriptors, and nobody must wait for their being read.
+    private func endEvents() {
+        var last = AddressRange(start: 0, byteCount: 0)
+        regions.forEach { piece, region in
+            last = AddressRange(start: piece.start, byteCount: region.pageSize)
+        }
+        if last.start != 0 { settleEvents(around: last) }
+        kernel?.stopReading()
+        readEvents()
+    }
+
     func notifyWhenClosed(_ continuation: CheckedContinuation<Void, Never>) {
         if lifecycle == .closed { continuation.resume() } else { closeWaiters.append(continuation) }
     }
 
     func snapshot() -> PagerStatistics {
         var snapshot = statistics
-        snapshot.presentPages = regions.values.reduce(0) { $0 + $1.table.presentCount }
-        for region in regions.values { snapshot.add(region.watch.readAhead) }
+        for family in families.values {
+            for region in family.members {
+                snapshot.presentPages += region.table.presentCount
+                snapshot.add(region.watch.readAhead)
+            }
+        }
         addInThread(to: &snapshot)
         return snapshot
     }

@@ -4,6 +4,14 @@ extension PagerCore: TimerHandler {
     func timerFired(_ id: TimerID) {
         if id == parkedTimer {
             retryParked()
+        } else if id == strayTimer {
+            retryStrays()
+        } else if id == readTimer {
+            readTimer = nil
+            descriptorReady(.readable)
+        } else if id == liveness?.timer {
+            liveness?.timer = nil
+            checkLiveness()
         } else if id == deadlineTimer {
             deadlineTimer = nil
             close()

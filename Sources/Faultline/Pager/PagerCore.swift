@@ -4,8 +4,8 @@ import Userfault
 /// The pager's state and its road from message to wake. Touched on the loop's thread only.
 ///
 /// The topics are in files of their own: reading and admitting (`+Admit`), asking the handler (`+Resolve`),
-/// committing and waking (`+Commit`), failures (`+Failure`), regions coming and going (`+Regions`), the end
-/// (`+Shutdown`).
+/// committing and waking (`+Commit`), failures (`+Failure`), regions coming and going (`+Regions`), changes of the address
+/// space (`+Events`, `+Unmap`, `+Remap`, `+Growth`, `+Fork`), the end (`+Shutdown`).
 final class PagerCore {
     /// What travels with each piece through the scheduler.
     struct Tag {
@@ -50,6 +50,8 @@ final class PagerCore {
     var channelWatch: Task<Void, Never>?
     /// Found out while sealing: there is no memory left to be sealed.
     var memoryIsGone = false
+    /// The changes of the address space that the kernel tells of.
+    let events: Features
     /// Gone, and closed, once the pager is.
     var kernel: (any FaultKernel)?
     /// The same, where faults are resolved in-thread.
@@ -57,8 +59,32 @@ final class PagerCore {
     var source: DescriptorSource?
     let batch: EventReader
     private let hot = Confined(Hot())
+    /// The addresses that are served; a region of which a part has gone has several ranges.
     var regions = RangeIndex<RegionState>()
+    /// The entry that was found last.
     var lastRegion: RegionState?
+    var lastPiece = AddressRange(start: 0, byteCount: 0)
+    /// What `Pager.map` and the like have given out, by number, as long as something is left of it.
+    var families: [UInt64: RegionFamily] = [:]
+    var lastFamily: UInt64 = 0
+    /// What has gone and will be told of later.
+    var debts = RangeDebts<Departure>()
+    /// Faults that were read when they could not be admitted.
+    var backlog: [Fault] = []
+    var isReadScheduled = false
+    /// Pages outside of the regions that somebody waits for, until it is known why.
+    var strayPages: [AddressRange] = []
+    var strayBackoff = Backoff(first: .microseconds(20), limit: .milliseconds(1))
+    var strayTimer: TimerID?
+    /// A fork message finds no free descriptor, and stays in the kernel.
+    var isShort = false
+    var readBackoff = Backoff(first: .milliseconds(1), limit: .milliseconds(64))
+    var readTimer: TimerID?
+    /// The pagers of forked children that are being served.
+    var children: [Pager] = []
+    /// For the pager of a forked child, whose end nobody tells.
+    var liveness: Liveness?
+    var onClosed: (() -> Void)?
     static let idleRunnerLimit = 64
     /// Pieces the kernel told to come back later.
     var parked: [Scheduler<Tag>.Piece] = []
@@ -91,6 +117,7 @@ final class PagerCore {
         inThread = kernel as? InThreadKernel
         self.configuration = configuration
         self.link = link
+        events = kernel.features.intersection(.events)
         registered = reactor.attachment { RegisteredRanges() }
         served = isForeign ? RegisteredRanges() : registered
         self.isForeign = isForeign
@@ -132,8 +159,9 @@ final class PagerCore {
 
     /// The region that contains an address. Neighbouring faults ask for the same one again and again.
     func region(at address: UInt) -> RegionState? {
-        if let lastRegion, lastRegion.range.contains(address) { return lastRegion }
-        lastRegion = regions.value(at: address)
+        if let lastRegion, lastPiece.contains(address) { return lastRegion }
+        guard let entry = regions.entry(at: address) else { return nil }
+        (lastPiece, lastRegion) = entry
         return lastRegion
     }
 
@@ -150,11 +178,17 @@ final class PagerCore {
     }
 }
 
-/// The ranges registered by all pagers of one reactor: copying from one of them would make the loop wait for itself.
+/// The ranges registered by all pagers of one reactor, and whose they are: copying from one of them would make the loop wait
+/// for itself.
 final class RegisteredRanges {
-    private let storage = Confined(RangeIndex<Void>())
+    /// A pager takes its ranges out before it goes.
+    struct Owner {
+        unowned let core: PagerCore
+    }
 
-    var index: RangeIndex<Void> {
+    private let storage = Confined(RangeIndex<Owner>())
+
+    var index: RangeIndex<Owner> {
         _read { yield storage.value }
         _modify { yield &storage.value }
     }

@@ -74,6 +74,13 @@ public struct PagerError: Error, Sendable, CustomStringConvertible {
         PagerError(.unsupportedOperation, "memory of the pager's process cannot be \(what)", range: range)
     }
 
+    static func notOfThisPager(_ range: AddressRange?) -> PagerError {
+        PagerError(
+            .invalidRange,
+            "the region is not one of this pager, has been unmapped before, or nothing is left of it",
+            range: range)
+    }
+
     static func shutDown() -> PagerError {
         PagerError(.shutDown, "the pager has been shut down; make a new one")
     }

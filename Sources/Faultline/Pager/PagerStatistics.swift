@@ -3,7 +3,9 @@
 public struct PagerStatistics: Hashable, Sendable {
     /// Messages read from the kernel. A thread that is hit by a signal while it waits sends another one.
     public internal(set) var messages = 0
-    /// Calls of read(2), those that found nothing included.
+    /// Messages about the address space among them: forks, moves, removals, unmappings.
+    public internal(set) var events = 0
+    /// Calls of read(2), or looks at what another thread has read, those that found nothing included.
     public internal(set) var reads = 0
     /// Calls of the handlers, retries included.
     public internal(set) var requests = 0
@@ -13,6 +15,8 @@ public struct PagerStatistics: Hashable, Sendable {
     public internal(set) var joined = 0
     /// Messages for a page that was there already.
     public internal(set) var late = 0
+    /// Pages answered with zeroes because their contents were dropped, without asking a handler or in place of its answer.
+    public internal(set) var removedAnswers = 0
     /// Messages for an address in no region of the pager.
     public internal(set) var strays = 0
     /// `UFFDIO_COPY` calls.

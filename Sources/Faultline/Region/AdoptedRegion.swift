@@ -13,12 +13,17 @@ public final class AdoptedRegion: Sendable {
     public let name: String
     /// The pager that serves it.
     public let pager: Pager
+    /// What the pager knows it by.
+    let number: UInt64
 
     convenience init(state: RegionState, pager: Pager) {
-        self.init(range: state.range, pageSize: state.pageSize, name: state.options.name, pager: pager)
+        self.init(
+            number: state.family.number, range: state.range, pageSize: state.pageSize,
+            name: state.options.name, pager: pager)
     }
 
-    init(range: AddressRange, pageSize: Int, name: String, pager: Pager) {
+    init(number: UInt64, range: AddressRange, pageSize: Int, name: String, pager: Pager) {
+        self.number = number
         self.range = range
         self.pageSize = pageSize
         self.name = name

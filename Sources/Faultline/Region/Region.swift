@@ -16,9 +16,12 @@ public final class Region: Sendable {
     public let name: String
     /// The pager that serves it.
     public let pager: Pager
+    /// What the pager knows it by.
+    let number: UInt64
     let mapping: Mapping
 
     init(state: RegionState, pager: Pager) {
+        number = state.family.number
         range = state.range
         pageSize = state.pageSize
         name = state.options.name

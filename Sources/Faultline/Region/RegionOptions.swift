@@ -12,8 +12,8 @@ public struct RegionOptions: Sendable {
     /// those behind it that are not there; 1 by default, from 1 to 512.
     public var pagesPerFault: Int
     /// Whether a forked child gets a copy of memory that the pager maps. Off, the child has nothing mapped there
-    /// (`MADV_DONTFORK`); on, pages that were not there when it was forked read as zero in it, since nobody serves its
-    /// faults.
+    /// (`MADV_DONTFORK`); on, pages that were not there when it was forked read as zero in it, unless it is served
+    /// (``ForkPolicy``).
     public var isInheritedByFork: Bool
     /// How far the region is filled ahead of its readers; not at all by default.
     public var readAhead: ReadAheadPolicy
@@ -24,11 +24,24 @@ public struct RegionOptions: Sendable {
     /// (`vm.nr_hugepages`).
     public var usesHugePages: Bool
 
+    /// What becomes of pages whose contents the application drops (madvise(2) with `MADV_DONTNEED`, `MADV_FREE` or
+    /// `MADV_REMOVE`), when the pager is told of it (``AddressSpaceEvents/remove``).
+    public enum RemovedPages: Hashable, Sendable {
+        /// They read as zero, as memory does that nobody serves; answers that are under way for them are replaced. The handler
+        /// is not asked about them again, except for minor faults: what the page cache holds is its matter.
+        case zero
+        /// The handler is asked again at the next touch. An answer that was under way is taken.
+        case askHandler
+    }
+
+    /// What becomes of pages whose contents the application drops.
+    public var removedPages: RemovedPages
+
     /// Options with defaults. The parameters are the properties of the same names.
     public init(
         name: String = "region", failurePolicy: FailurePolicy = .poison, maximumRequestPages: Int = 256,
         pagesPerFault: Int = 1, isInheritedByFork: Bool = false, readAhead: ReadAheadPolicy = .none,
-        modes: RegistrationModes = .missing, usesHugePages: Bool = false
+        modes: RegistrationModes = .missing, usesHugePages: Bool = false, removedPages: RemovedPages = .zero
     ) {
         self.name = name
         self.failurePolicy = failurePolicy
@@ -38,5 +51,6 @@ public struct RegionOptions: Sendable {
         self.readAhead = readAhead
         self.modes = modes
         self.usesHugePages = usesHugePages
+        self.removedPages = removedPages
     }
 }

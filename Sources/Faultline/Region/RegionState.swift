@@ -1,7 +1,10 @@
 import EventReactor
 import Userfault
 
-/// What the pager knows of one region. Touched on the loop's thread only.
+/// What the pager knows of one region, or of a part of one that was moved. Touched on the loop's thread only.
+///
+/// The range and the numbering of the pages never change. Which of the addresses are still the region's is in the
+/// pager's index.
 final class RegionState {
     let range: AddressRange
     let pageSize: Int
@@ -16,9 +19,15 @@ final class RegionState {
     let mapping: Mapping
     /// Whether the memory is ours to replace where it has to be sealed.
     let ownsMemory: Bool
+    /// Whether the pager has mapped it just now, so that nothing else can be registered there.
+    let isFresh: Bool
+    /// Whether a forked child has a copy of it.
+    let isInherited: Bool
     let pool: PageBufferPool
+    /// What it belongs together with.
+    let family: RegionFamily
     private let confinedTable: Confined<FaultTable>
-    /// What the stall detector calls the region's handler, if there is one.
+    /// What the stall detector calls the region's handler, if there is one. The same for the whole family.
     var activity: ActivityID?
     /// Zeroes to copy from, where the kernel cannot make zero pages (huge pages).
     var zeroes: Mapping?
@@ -38,15 +47,48 @@ final class RegionState {
         range = mapping.range
         self.mapping = mapping
         self.ownsMemory = ownsMemory
+        isFresh = ownsMemory
+        isInherited = !ownsMemory || options.isInheritedByFork
         self.pageSize = pageSize
         self.memoryKind = memoryKind
         self.baseOffset = baseOffset
         self.handler = handler
         self.options = options
         pool = PageBufferPool(pageSize: pageSize)
+        family = RegionFamily(name: options.name, range: mapping.range)
         confinedTable = Confined(FaultTable(pageCount: mapping.byteCount / pageSize))
         confinedWatch = Confined(RegionWatch(options.readAhead, pageSize: pageSize))
         isWatched = !confinedWatch.value.isIdle
+    }
+
+    /// The part `piece` of `whole`, or what comes behind it, as a region of its own that begins at `start` and goes by
+    /// `table`. Its pages are to its handler what they were, or would have been, in `whole`.
+    ///
+    /// - Parameters:
+    ///   - handler: nil for that of `whole`.
+    ///   - family: nil for that of `whole`; another one for another process.
+    init(
+        _ piece: AddressRange, of whole: RegionState, at start: UInt, table: FaultTable,
+        handler: (any FaultHandler)? = nil, family: RegionFamily? = nil
+    ) {
+        range = AddressRange(start: start, byteCount: piece.byteCount)
+        let isInPlace = family == nil && whole.range.contains(range)
+        mapping = isInPlace ? whole.mapping : .borrowed(range)
+        ownsMemory = isInPlace && whole.ownsMemory
+        isFresh = false
+        isInherited = whole.isInherited
+        pageSize = whole.pageSize
+        memoryKind = whole.memoryKind
+        baseOffset = whole.offset(of: piece.start)
+        operations = whole.operations
+        self.handler = handler ?? whole.handler
+        options = whole.options
+        pool = whole.pool
+        self.family = family ?? whole.family
+        confinedTable = Confined(table)
+        confinedWatch = Confined(RegionWatch(whole.options.readAhead, pageSize: whole.pageSize))
+        isWatched = !confinedWatch.value.isIdle
+        activity = self.family.activity
     }
 
     var table: FaultTable {
@@ -64,6 +106,9 @@ final class RegionState {
 
     func page(of address: UInt) -> Int { Int(address - range.start) / pageSize }
 
+    /// What the byte at `address` is to the handler.
+    func offset(of address: UInt) -> Int { baseOffset + Int(address - range.start) }
+
     func pages(of range: AddressRange) -> Range<Int> {
         let first = page(of: range.start)
         return first..<first + range.byteCount / pageSize
@@ -72,5 +117,23 @@ final class RegionState {
     func range(of pages: Range<Int>) -> AddressRange {
         AddressRange(
             start: range.start + UInt(pages.lowerBound * pageSize), byteCount: pages.count * pageSize)
+    }
+}
+
+/// A region as its owner knows it, with the parts of it that were moved elsewhere or have grown. They come and go one by
+/// one, and are taken out of service together.
+final class RegionFamily {
+    /// Never used twice in a pager, unlike addresses; 0 until it is in service.
+    var number: UInt64 = 0
+    let name: String
+    /// Its addresses in the beginning.
+    let range: AddressRange
+    var activity: ActivityID?
+    /// Those that have pages.
+    var members: [RegionState] = []
+
+    init(name: String, range: AddressRange) {
+        self.name = name
+        self.range = range
     }
 }

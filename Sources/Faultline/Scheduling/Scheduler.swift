@@ -98,6 +98,12 @@ package struct Scheduler<Tag> {
         pending.removeAll(where: condition)
     }
 
+    /// Takes back all that is pending.
+    package mutating func takePending() -> [Piece] {
+        defer { pending.removeAll(keepingCapacity: true) }
+        return pending
+    }
+
     /// Takes what is pending as the batch to commit. Returns the number of pages in it.
     package mutating func beginCommit() -> Int {
         assert(!isCommitting)

@@ -14,6 +14,11 @@ package struct FaultTable {
 
     private var present: PageBitmap
     private var inFlight: PageBitmap
+    /// See `FaultTable+Changes.swift`; neither costs anything before the address space changes.
+    var removed: PageBitmap?
+    var gone: PageBitmap?
+    /// Whether pages were removed, or have gone: all that the way of a fault asks.
+    package internal(set) var isAltered = false
     package let pageCount: Int
 
     package init(pageCount: Int) {
@@ -40,6 +45,11 @@ package struct FaultTable {
 
     /// The request about `pages`, which are there, is over without a result.
     package mutating func endWrite(_ pages: Range<Int>) { inFlight.remove(pages) }
+
+    /// Whether a request may join `page` to others that are missing.
+    package func mayBeAsked(_ page: Int) -> Bool {
+        isMissing(page) && (!isAltered || fate(page) == .asAnswered)
+    }
 
     package func isMissing(_ page: Int) -> Bool { !present.contains(page) && !inFlight.contains(page) }
     package func isPresent(_ page: Int) -> Bool { present.contains(page) }
@@ -77,6 +87,19 @@ package struct FaultTable {
     /// The next run of pages that hold no contents yet, in flight or not.
     package func nextAbsentRun(from page: Int) -> Range<Int>? {
         present.nextRun(false, from: page, below: pageCount)
+    }
+
+    /// Takes `pages` out of both bitmaps; how many of them were in flight.
+    mutating func clear(_ pages: Range<Int>) -> Int {
+        let before = inFlight.population
+        inFlight.remove(pages)
+        present.remove(pages)
+        return before - inFlight.population
+    }
+
+    /// Takes over which of the pages `pages` of `other` are there; the first of them is this one's first.
+    mutating func copyPresent(_ pages: Range<Int>, of other: FaultTable) {
+        present.insert(pages, of: other.present)
     }
 
     /// Whether any page of `pages` is in flight.

@@ -66,6 +66,16 @@ package struct PageBitmap {
         return start..<(first(!value, from: start, below: limit) ?? limit)
     }
 
+    /// Sets the bits that are set in `pages` of `other`, whose first page is this one's first.
+    package mutating func insert(_ pages: Range<Int>, of other: PageBitmap) {
+        guard other.population > 0 else { return }
+        var page = pages.lowerBound
+        while let run = other.nextRun(true, from: page, below: pages.upperBound) {
+            insert(run.lowerBound - pages.lowerBound..<run.upperBound - pages.lowerBound)
+            page = run.upperBound
+        }
+    }
+
     private func forEachWord(of pages: Range<Int>, _ body: (Int, UInt64) -> Void) {
         precondition(pages.lowerBound >= 0 && pages.upperBound <= pageCount)
         guard !pages.isEmpty else { return }

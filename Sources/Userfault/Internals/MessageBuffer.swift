@@ -34,6 +34,12 @@ struct MessageBuffer: ~Copyable, @unchecked Sendable {
         return got < 0 ? Int(got) : Int(got) / MessageBuffer.messageSize
     }
 
+    /// Takes what a relay has read; the number of messages.
+    borrowing func fill(from relay: MessageRelay) -> Int {
+        guard let start = unsafe memory.baseAddress else { return 0 }
+        return unsafe relay.take(into: start, capacity: capacity)
+    }
+
     func event(at index: Int) -> Event {
         switch code(at: index) {
         case 0x12:

@@ -1,6 +1,7 @@
 // This folder is the one place of the module that maps memory and touches it through pointers. Everything here is
 // checked against bounds, so that the rest of the module is free of `unsafe`.
 
+internal import EventReactor
 internal import Glibc
 package import Userfault
 
@@ -14,6 +15,8 @@ package final class Mapping: Sendable {
     package let address: UInt
     package let byteCount: Int
     private let ownsMemory: Bool
+    /// What somebody else has unmapped or moved away: it is not ours to unmap any more.
+    private let lost = Lock<[AddressRange]>([])
 
     private init(address: UInt, byteCount: Int, ownsMemory: Bool) {
         self.address = address
@@ -22,9 +25,15 @@ package final class Mapping: Sendable {
     }
 
     deinit {
-        if ownsMemory, let base = unsafe UnsafeMutableRawPointer(bitPattern: address) {
-            _ = unsafe munmap(base, byteCount)
+        guard ownsMemory else { return }
+        for part in range.subtracting(each: lost.withLock { $0 }) {
+            _ = unsafe munmap(UnsafeMutableRawPointer(bitPattern: part.start), part.byteCount)
         }
+    }
+
+    /// Says that `part` is not mapped any more, or is somebody else's memory now. Any thread.
+    package func lose(_ part: AddressRange) {
+        if ownsMemory { lost.withLock { $0.append(part) } }
     }
 
     package var range: AddressRange { AddressRange(start: address, byteCount: byteCount) }

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "CTestSupport.h"
 
+#include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
@@ -145,6 +146,21 @@ int64_t ctest_read_file(const char *path, char *buffer, uint64_t size) {
     while (done < (int64_t)size && (got = read(fd, buffer + done, size - (uint64_t)done)) > 0) done += got;
     close(fd);
     return done;
+}
+
+int ctest_mapping_flags(uint64_t address, char *text, int size) {
+    FILE *maps = fopen("/proc/self/smaps", "re");
+    if (!maps) return -errno;
+    char line[512];
+    unsigned long start, end;
+    int inside = 0, length = 0;
+    while (length == 0 && fgets(line, sizeof(line), maps)) {
+        // Lines of a mapping begin with its addresses, all others with a capital letter.
+        if (sscanf(line, "%lx-%lx ", &start, &end) == 2) inside = start <= address && address < end;
+        if (inside && strncmp(line, "VmFlags:", 8) == 0) length = snprintf(text, (size_t)size, "%s", line + 8);
+    }
+    fclose(maps);
+    return length;
 }
 
 int ctest_write_file(const char *path, const char *text) {

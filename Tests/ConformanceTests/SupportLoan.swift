@@ -96,14 +96,9 @@ func readText(_ path: String, upTo limit: Int = 4096) -> String? {
 
 /// The flags of the mapping that an address is in.
 func mappingFlags(_ address: UInt) -> [Substring] {
-    let text = readText("/proc/self/smaps", upTo: 4 << 20) ?? ""
-    var found = false
-    for line in text.split(separator: "\n") {
-        if let first = line.first, first.isNumber || first.isLowercase {
-            let ends = line.prefix { $0 != " " }.split(separator: "-").compactMap { UInt($0, radix: 16) }
-            found = ends.count == 2 && ends[0] <= address && address < ends[1]
-        }
-        if found, line.hasPrefix("VmFlags:") { return line.split(separator: " ").dropFirst().map { $0 } }
-    }
-    return []
+    var buffer = [CChar](repeating: 0, count: 256)
+    let length = unsafe ctest_mapping_flags(UInt64(address), &buffer, CInt(buffer.count))
+    let text = String(
+        decoding: buffer.prefix(Int(max(length, 0))).map(UInt8.init(bitPattern:)), as: UTF8.self)
+    return text.split(whereSeparator: \.isWhitespace)
 }

@@ -160,6 +160,8 @@ struct ctest_answer ctest_zeroed_fill(int fd, enum ctest_fill operation);
 // MARK: Files and locks
 
 int64_t ctest_read_file(const char *path, char *buffer, uint64_t size);
+// What smaps calls VmFlags of the mapping that an address is in; its length, 0 without a mapping.
+int ctest_mapping_flags(uint64_t address, char *text, int size);
 int ctest_write_file(const char *path, const char *text);
 int ctest_open_lock(const char *path);
 enum ctest_lock { ctest_lock_shared, ctest_lock_exclusive, ctest_lock_try_exclusive, ctest_lock_none };

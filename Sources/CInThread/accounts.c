@@ -2,8 +2,6 @@
 
 #include "internal.h"
 
-static bool bit(const _Atomic uint64_t *bits, uint64_t page) { return atomic_load(&bits[page / 64]) >> page % 64 & 1; }
-
 struct cinthread_run cinthread_next_installed(const struct cinthread_region *region, uint64_t page) {
     uint64_t count = (region->end - region->start) >> region->page_shift;
     while (page < count) {
@@ -11,7 +9,7 @@ struct cinthread_run cinthread_next_installed(const struct cinthread_region *reg
         if (rest) {
             page += (uint64_t)__builtin_ctzll(rest);
             uint64_t end = page + 1;
-            while (end < count && bit(region->installed, end)) end++;
+            while (end < count && cinthread_is_set(region->installed, end)) end++;
             return (struct cinthread_run){page, end - page};
         }
         page = (page / 64 + 1) * 64;

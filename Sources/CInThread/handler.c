@@ -1,4 +1,5 @@
-// What a thread does that has touched a page which is not there. Runs in its signal handler, with all signals blocked.
+// What a thread does that has touched a page which is not there. Runs in its signal handler, with all signals
+// blocked.
 
 #include "internal.h"
 
@@ -21,8 +22,8 @@ static bool is_write(const ucontext_t *context) {
 #endif
 }
 
-// What to do about a page that is withheld: nothing (`refused`), unless it is there by now (`installed`), or missing again
-// because the poison was taken away (`absent`).
+// What to do about a page that is withheld: nothing (`refused`), unless it is there by now (`installed`), or missing
+// again because the poison was taken away (`absent`).
 static enum cinthread_answer check_withheld(struct cinthread_region *region, uint64_t page, uint64_t address) {
     int error = cinthread_probe(address);
     if (error == 0) return cinthread_installed;
@@ -43,8 +44,8 @@ static bool sleep_for(
     return true;
 }
 
-// Gives the fault to the reactor, and sleeps until something has changed. The place is taken before the reactor can know
-// of the fault, and so before it can wake.
+// Gives the fault to the reactor, and sleeps until something has changed. The place is taken before the reactor can
+// know of the fault, and so before it can wake.
 static bool hand_over(
     struct cinthread_region *region, struct cinthread_shard *shard, uint64_t page, uint64_t address,
     const ucontext_t *context) {

@@ -23,7 +23,8 @@ CINTHREAD_BEGIN_PLAIN
 
 int cinthread_probe(uint64_t address) {
     uint64_t page = address & ~(uint64_t)4095;
-    // A length that is not a multiple of the page size is rounded up, an address must be a multiple: of 64 KiB at most.
+    // A length that is not a multiple of the page size is rounded up, an address must be a multiple: of 64 KiB at
+    // most.
     for (uint64_t size = 4096; size <= 65536; size *= 2) {
         if (syscall(SYS_madvise, page & ~(size - 1), (size_t)1, (long)MADV_POPULATE_READ) == 0) return 0;
         if (errno != EINVAL) return errno;

@@ -34,8 +34,8 @@ int cinthread_install(void (*handler)(int, siginfo_t *, void *)) {
     if (sigaction(SIGBUS, NULL, now) != 0) return errno;
     bool takes_info = now->sa_flags & SA_SIGINFO;
     if (takes_info && now->sa_sigaction == handler) return 0;
-    // A handler that was installed after ours calls it, we hope, and must not be called by it. Where there is none any
-    // more, ours is gone: somebody has put back what he found before it.
+    // A handler that was installed after ours calls it, we hope, and must not be called by it. Where there is none
+    // any more, ours is gone: somebody has put back what he found before it.
     if (atomic_load(&previous) && (takes_info || (now->sa_handler != SIG_DFL && now->sa_handler != SIG_IGN))) return 0;
     struct sigaction ours = {.sa_flags = SA_SIGINFO | SA_ONSTACK | (now->sa_flags & SA_RESTART)};
     ours.sa_sigaction = handler;
@@ -53,8 +53,8 @@ static void die(int number, siginfo_t *info) {
     struct sigaction action = {.sa_flags = 0};
     action.sa_handler = SIG_DFL;
     sigaction(number, &action, NULL);
-    // The same signal again, pending until this handler returns: the process ends at the instruction at fault, and for
-    // the reason that whoever looks at its remains expects.
+    // The same signal again, pending until this handler returns: the process ends at the instruction at fault, and
+    // for the reason that whoever looks at its remains expects.
     long process = syscall(SYS_getpid), thread = syscall(SYS_gettid);
     if (syscall(SYS_rt_tgsigqueueinfo, process, thread, (long)number, info) != 0)
         syscall(SYS_tgkill, process, thread, (long)number);

@@ -1,8 +1,8 @@
 // Faults on their way from the threads that took them to the reactor that serves them.
 //
-// A pool of records made beforehand, a list of those that are free, and a list of those that are on their way. Both change
-// by one compare-and-swap, so that a thread that is interrupted, or ends, at any point holds up nobody: in a ring, one
-// that has reserved its cell and not filled it stops the reader.
+// A pool of records made beforehand, a list of those that are free, and a list of those that are on their way. Both
+// change by one compare-and-swap, so that a thread that is interrupted, or ends, at any point holds up nobody: in a
+// ring, one that has reserved its cell and not filled it stops the reader.
 
 #include "internal.h"
 
@@ -25,8 +25,8 @@ struct record {
 };
 
 struct cinthread_queue {
-    // The first free record, and in the upper half the number of changes: a record that was taken and given back meanwhile
-    // makes a difference.
+    // The first free record, and in the upper half the number of changes: a record that was taken and given back
+    // meanwhile makes a difference.
     _Alignas(64) _Atomic uint64_t free;
     // The newest fault.
     _Alignas(64) _Atomic uint32_t newest;

@@ -1,14 +1,14 @@
 // The regions of the process, and how signal handlers find them.
 //
-// The table is fixed, and a region's place in it is never freed: a handler may look at any of them at any time. A handler that
-// wants more than that counts itself as a user first, and looks at the state afterwards; who takes a region out of service
-// sets the state first, and waits for the count afterwards. One of the two sees the other.
+// The table is fixed, and a region's place in it is never freed: a handler may look at any of them at any time. A
+// handler that wants more than that counts itself as a user first, and looks at the state afterwards; who takes a
+// region out of service sets the state first, and waits for the count afterwards. One of the two sees the other.
 //
 //   free -> live -> closing -> over -> free
 //
-// While it is live, threads install pages. While it is closing, they sleep. A region that is over stays in the table for a while:
-// a thread may be on its way to the handler because of a page that was missing then and is there now, and must not be
-// taken for a stray.
+// While it is live, threads install pages. While it is closing, they sleep. A region that is over stays in the table
+// for a while: a thread may be on its way to the handler because of a page that was missing then and is there now,
+// and must not be taken for a stray.
 
 #include "internal.h"
 
@@ -22,7 +22,8 @@
 static struct cinthread_region regions[cinthread_region_limit];
 // Regions that are over are kept up to this number.
 enum { over_limit = 256 };
-// How long closing waits for threads that are installing a page: a copy takes microseconds, but a source can be on a disk.
+// How long closing waits for threads that are installing a page: a copy takes microseconds, but a source can be on a
+// disk.
 static const int64_t patience = 20000000; // nanoseconds
 
 // All that follows is under the mutex.

@@ -1,6 +1,6 @@
-// Where threads sleep: futex words, chosen by the page's address. They are never freed, so that a thread that
-// sleeps keeps nothing alive. Two pages can share a word; who is woken for the other's sake tries its access again, and
-// is back soon.
+// Where threads sleep: futex words, chosen by the page's address. They are never freed, so that a thread that sleeps
+// keeps nothing alive. Two pages can share a word; who is woken for the other's sake tries its access again, and is
+// back soon.
 
 #include "internal.h"
 
@@ -33,8 +33,8 @@ void cinthread_leave_place(struct cinthread_place *place) { atomic_fetch_sub(&pl
 void cinthread_set_mask(const sigset_t *mask) { syscall(SYS_rt_sigprocmask, SIG_SETMASK, mask, NULL, (size_t)8); }
 
 void cinthread_sleep(struct cinthread_place *place, uint32_t word, const ucontext_t *context) {
-    // As in the kernel, whoever waits for a page can be interrupted. A handler that leaves by siglongjmp makes the place look
-    // taken, which costs its wakes a system call and nothing else.
+    // As in the kernel, whoever waits for a page can be interrupted. A handler that leaves by siglongjmp makes the
+    // place look taken, which costs its wakes a system call and nothing else.
     cinthread_set_mask(&context->uc_sigmask);
     while (atomic_load(&place->word) == word) {
         long answer = syscall(SYS_futex, &place->word, FUTEX_WAIT_PRIVATE, word, NULL, NULL, 0);

@@ -1,7 +1,7 @@
 // How a signal handler finds the region that holds an address.
 //
-// There are two sorted tables. A reader always has one that is not being changed, even when it interrupts the thread that
-// changes the other.
+// There are two sorted tables. A reader always has one that is not being changed, even when it interrupts the thread
+// that changes the other.
 
 #include "internal.h"
 

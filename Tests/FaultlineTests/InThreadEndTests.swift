@@ -135,6 +135,41 @@ struct InThreadEndTests {
         }
     }
 
+    @Test(.requiresKernelFaults)
+    func `a thread that is held up in the middle of a copy does not hold up the end, and keeps what it uses`()
+        async throws
+    {
+        await #expect(processExitsWith: .success) {
+            ctest_record_signal(SIGBUS, SA_SIGINFO, 0)
+            let page = SystemPage.size
+            // Bytes that are not there: the copy waits for them in the kernel.
+            let start = MemoryProbe.map(byteCount: page)
+            let range = AddressRange(start: start, byteCount: page)
+            let store = try Userfaultfd()
+            _ = try store.register(range, modes: .missing)
+            weak var kept: PageSource?
+            try await withInThreadPager { pager in
+                let thread: FaultingThread<CInt>
+                do {
+                    let source = unsafe PageSource(unsafeMemoryAt: range)
+                    kept = source
+                    let region = try await pager.map(byteCount: page, handler: MemoryHandler(source))
+                    let address = UInt64(region.range.start)
+                    thread = FaultingThread { ctest_recorded_peek(address) }
+                    await thread.waitUntilParked()
+                    try await pager.unmap(region)
+                }
+                #expect(thread.isParked)
+                #expect(kept != nil)
+                #expect(store.zero(range) == .whole)
+                #expect(await thread.value == -SIGBUS, "the page was sealed meanwhile")
+                let other = try await pager.map(byteCount: page, handler: ZeroFillHandler())
+                #expect(await other.reader(ofPage: 0).value == 0)
+                #expect(kept == nil, "it was let go with the next region")
+            }
+        }
+    }
+
     @Test func `regions come and go while threads fault in another`() async throws {
         try await withInThreadPager { pager in
             let page = SystemPage.size

@@ -81,17 +81,17 @@ void cinthread_queue_release(struct cinthread_queue *queue);
 // MARK: Regions
 
 // Begins to catch the faults of a range, which go to `queue` as long as nothing else is allowed. The queue and the
-// descriptor must live until the region is released. NULL with errno set: ENOSPC where the process has as many regions
-// as it can have, EEXIST where the range overlaps another, ENOMEM.
+// descriptor must live until the region is released. NULL with errno set: ENOSPC where the process has as many
+// regions as it can have, EEXIST where the range overlaps another, ENOMEM.
 struct cinthread_region *_Nullable cinthread_add(
     struct cinthread_queue *queue, int descriptor, uint64_t start, uint64_t length, uint64_t page_size);
 // Lets threads resolve faults themselves from now on; once.
 void cinthread_allow(struct cinthread_region *region, const struct cinthread_plan *plan);
-// Stops that: from here on threads sleep until the region is removed. Waits for those in the middle of it, but not for long;
-// false when one was not done.
+// Stops that: from here on threads sleep until the region is removed. Waits for those in the middle of it, but not
+// for long; false when one was not done.
 bool cinthread_close(struct cinthread_region *region);
-// Ends the catching, and wakes all who sleep for a page of the region. `release` is called with `context` as soon as no
-// thread uses the region: now, or in a later call of one of these functions.
+// Ends the catching, and wakes all who sleep for a page of the region. `release` is called with `context` as soon as
+// no thread uses the region: now, or in a later call of one of these functions.
 void cinthread_remove(
     struct cinthread_region *region, void (*release)(void *_Nullable context), void *_Nullable context);
 

@@ -20,7 +20,8 @@ struct ctest_record {
 // Installs a handler that records, with these flags of sigaction(2), which blocks `blocked` meanwhile (0: nothing).
 void ctest_record_signal(int number, int flags, int blocked);
 struct ctest_record ctest_last_record(void);
-// The byte at the address, or a negated signal number when the recording handler was called instead, which ends the access.
+// The byte at the address, or a negated signal number when the recording handler was called instead, which ends the
+// access.
 int ctest_recorded_peek(uint64_t address);
 // The mask of the calling thread.
 uint64_t ctest_current_mask(void);
@@ -43,8 +44,8 @@ void ctest_use_signal_stack(void);
 uint64_t ctest_map_empty_file(uint64_t length);
 // Forks without the C library; the child exits with the answer of ctest_recorded_peek. Its status, as of ctest_wait.
 int ctest_recorded_peek_in_child(uint64_t address);
-// Forks; the child resolves a fault of its own in-thread, from bytes that it compares, and exits with 0 or with the step that
-// failed. Its status, as of ctest_wait.
+// Forks; the child resolves a fault of its own in-thread, from bytes that it compares, and exits with 0 or with the
+// step that failed. Its status, as of ctest_wait.
 int ctest_resolve_in_child(void);
 // Eight threads or so at once: waits until all have come.
 struct ctest_barrier;

@@ -5,6 +5,13 @@
 struct cinthread_run cinthread_next_installed(const struct cinthread_region *region, uint64_t page) {
     uint64_t count = (region->end - region->start) >> region->page_shift;
     while (page < count) {
+        // Long stretches without any are passed over by the 4096 pages.
+        if (!cinthread_is_set(region->touched, page / 4096)) {
+            uint64_t rest = atomic_load(&region->touched[page / 4096 / 64]) >> page / 4096 % 64;
+            uint64_t step = rest ? (uint64_t)__builtin_ctzll(rest) : 64 - page / 4096 % 64;
+            page = (page / 4096 + step) * 4096;
+            continue;
+        }
         uint64_t rest = atomic_load(&region->installed[page / 64]) >> page % 64;
         if (rest) {
             page += (uint64_t)__builtin_ctzll(rest);

@@ -40,6 +40,8 @@ static void note_installed(
         uint64_t mask = (here == 64 ? ~0ull : (1ull << here) - 1) << shift;
         uint64_t old = atomic_fetch_or_explicit(&region->installed[page / 64], mask, memory_order_relaxed);
         new += (uint64_t)__builtin_popcountll(mask & ~old);
+        if (!cinthread_is_set(region->touched, page / 4096))
+            atomic_fetch_or(&region->touched[page / 4096 / 64], 1ull << page / 4096 % 64);
         page += here;
     }
     atomic_fetch_add_explicit(&shard->resolutions, 1, memory_order_relaxed);

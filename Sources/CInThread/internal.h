@@ -50,6 +50,7 @@ struct cinthread_region {
     int descriptor;
     struct cinthread_queue *queue;
     _Atomic uint64_t *installed;    // a bit for each page
+    _Atomic uint64_t *touched;      // a bit for each 64 words of those, where there may be any
     _Atomic uint64_t *withheld;     // a bit for each page
     _Atomic bool has_seals;
     _Atomic uint64_t forgotten;

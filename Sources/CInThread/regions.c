@@ -63,7 +63,8 @@ static bool take_remains(struct cinthread_region *region, struct release *releas
     region->is_released = true;
     free(region->installed);
     free(region->withheld);
-    region->installed = region->withheld = NULL;
+    free(region->touched);
+    region->installed = region->withheld = region->touched = NULL;
     cinthread_queue_release(region->queue);
     *release = (struct release){region->release, region->context};
     return true;
@@ -151,11 +152,12 @@ struct cinthread_region *cinthread_add(
     struct cinthread_queue *queue, int descriptor, uint64_t start, uint64_t length, uint64_t page_size) {
     uint64_t words = (length / page_size + 63) / 64;
     _Atomic uint64_t *installed = calloc(words, sizeof(uint64_t)), *withheld = calloc(words, sizeof(uint64_t));
+    _Atomic uint64_t *touched = calloc((words + 4095) / 4096, sizeof(uint64_t));
     struct cinthread_region *region = NULL;
     int error = ENOMEM;
     pthread_mutex_lock(&mutex);
     sweep();
-    if (installed && withheld) {
+    if (installed && withheld && touched) {
         forget(start, start + length, over_limit);
         if (cinthread_overlaps(start, start + length)) {
             error = EEXIST;
@@ -178,6 +180,7 @@ struct cinthread_region *cinthread_add(
         region->queue = queue;
         region->installed = installed;
         region->withheld = withheld;
+        region->touched = touched;
         region->has_seals = false;
         region->forgotten = 0;
         region->release = NULL;
@@ -191,6 +194,7 @@ struct cinthread_region *cinthread_add(
     if (!region) {
         free(installed);
         free(withheld);
+        free(touched);
         errno = error;
     }
     return region;

@@ -161,11 +161,8 @@ struct Bounce: Sendable {
     }
 
     private func check(_ statistics: PagerStatistics) throws(Failure) {
-        let hasAll =
-            isInThread
-            ? statistics.presentPages >= setting.pages : statistics.presentPages == setting.pages
         let isRight =
-            hasAll && statistics.failures == 0 && statistics.strays == 0
+            statistics.presentPages == setting.pages && statistics.failures == 0 && statistics.strays == 0
             && statistics.poisonedPages == 0
         guard isRight else {
             throw .failed(

@@ -39,15 +39,21 @@ extension PagerCore {
         inThread.allow(plan, in: region.range)
     }
 
-    /// Notes which of these pages threads have installed, so that they are not installed once more.
+    /// Takes those of these pages into the table that threads have installed. They can be in it already: a thread notes what
+    /// it has installed a moment later, and the pager may have found the page meanwhile.
     func noteInstalled(_ pages: Range<Int>, of region: RegionState) {
         guard let inThread else { return }
         inThread.forEachInstalled(in: region.range(of: pages)) { run in
             // Where a request is under way, its answer will find the page.
-            for page in run where region.table.isMissing(page) {
-                region.table.installMissing(page..<page + 1)
-                inThread.forgetInstalled(region.range(of: page..<page + 1))
+            guard !region.table.hasInFlight(run) else {
+                for page in run where !region.table.isInFlight(page) { note(page..<page + 1, inThread) }
+                return
             }
+            note(run, inThread)
+        }
+        func note(_ run: Range<Int>, _ inThread: InThreadKernel) {
+            region.table.install(run)
+            inThread.forgetInstalled(region.range(of: run))
         }
     }
 
@@ -63,6 +69,7 @@ extension PagerCore {
 
     /// Adds what threads have done in the regions that are there.
     func addInThread(to snapshot: inout PagerStatistics) {
+        // Pages of requests that are under way; all others are in the tables.
         guard let counts = inThread?.counts else { return }
         snapshot.inThreadResolutions += counts.resolutions
         snapshot.inThreadPages += counts.pages

@@ -77,6 +77,7 @@ extension PagerCore {
     }
 
     func snapshot() -> PagerStatistics {
+        for region in regions.values { noteInstalled(0..<region.table.pageCount, of: region) }
         var snapshot = statistics
         for family in families.values {
             for region in family.members {

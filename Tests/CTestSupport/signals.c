@@ -70,6 +70,12 @@ int ctest_raise_keeping_errno(int number, int error) {
     return errno;
 }
 
+int ctest_send_bus_error(uint64_t address) {
+    siginfo_t info = {.si_signo = SIGBUS, .si_code = BUS_ADRERR, .si_addr = (void *)address};
+    long answer = syscall(SYS_rt_tgsigqueueinfo, (long)getpid(), syscall(SYS_gettid), (long)SIGBUS, &info);
+    return answer < 0 ? -errno : 0;
+}
+
 static volatile uint64_t touch_address;
 static int touch_count, touched_byte;
 

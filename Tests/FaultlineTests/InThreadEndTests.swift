@@ -196,6 +196,32 @@ struct InThreadEndTests {
         }
     }
 
+    @Test func `a thread that comes late to its handler goes on where its page is there`() async throws {
+        await #expect(processExitsWith: .success) {
+            ctest_record_signal(SIGBUS, SA_SIGINFO, 0)
+            try await withInThreadPager { pager in
+                let page = SystemPage.size
+                let region = try await pager.map(
+                    byteCount: 4 * page, handler: MemoryHandler(try numberedBytes(4 * page, first: 1)))
+                let there = UInt64(region.address(ofPage: 1))
+                let missing = UInt64(region.address(ofPage: 2))
+                let thread = FaultingThread {
+                    region.word(ofPage: 1) == 2 && ctest_send_bus_error(there) == 0
+                }
+                #expect(await thread.value)
+                try await pager.unmap(region)
+                let late = FaultingThread { ctest_send_bus_error(there) == 0 }
+                #expect(await late.value)
+                #expect(ctest_last_record().count == 0)
+                // Where it is not, it is a bus error like any other.
+                let sealed = FaultingThread { ctest_send_bus_error(missing) == 0 }
+                #expect(await sealed.value)
+                #expect(ctest_last_record().count == 1)
+                #expect(ctest_last_record().address == missing)
+            }
+        }
+    }
+
     @Test func `many regions find room, and more than there is room for are refused`() async throws {
         // In a process of its own: the room is the process's.
         await #expect(processExitsWith: .success) {

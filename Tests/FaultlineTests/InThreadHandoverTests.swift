@@ -212,7 +212,8 @@ struct InThreadHandoverTests {
                 for number in 1...20 {
                     await thread.waitUntilParked()
                     thread.signal(SIGUSR1)
-                    while ctest_signal_count() < number { await Task.yield() }
+                    // The thread sanitizer keeps a signal back until the thread calls the library.
+                    while !TestProcess.hasSanitizer, ctest_signal_count() < number { await Task.yield() }
                 }
                 #expect(!thread.isFinished)
                 gate.open()
@@ -249,9 +250,10 @@ struct InThreadHandoverTests {
                 }
                 await thread.waitUntilParked()
                 thread.signal(SIGUSR1)
+                if TestProcess.hasSanitizer { gate.open() }
                 while ctest_touch_count() == 0 { await Task.yield() }
                 #expect(ctest_touched_byte() == 31)
-                #expect(!thread.isFinished)
+                #expect(TestProcess.hasSanitizer || !thread.isFinished)
                 gate.open()
                 #expect(await thread.value == 3)
             }

@@ -32,6 +32,9 @@ void ctest_ignore_signal(int number);
 // raise(3), or a number of the thread's errno that did not come through.
 int ctest_raise_keeping_errno(int number, int error);
 
+// Sends the calling thread what a missing page at `address` would: as if it came late to its handler.
+int ctest_send_bus_error(uint64_t address);
+
 // Installs a handler that touches the byte at `address`, on a stack of its own if the thread has one, and records it.
 void ctest_touch_on_signal(int number, uint64_t address);
 // How often that was done, and the byte of the last time.

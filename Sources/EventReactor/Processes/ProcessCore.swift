@@ -1,3 +1,5 @@
+import Synchronization
+
 /// What a process handle is on the loop thread.
 ///
 /// `@unchecked Sendable`: only the loop thread touches its variables; after the loop's end whoever drains it does.
@@ -6,6 +8,8 @@ final class ProcessCore: ShutdownParticipant, ReadinessHandler, @unchecked Senda
     private let descriptor: CInt
     private var source: DescriptorSource?
     private var closedBecause: ReactorError?
+    /// As a connection's.
+    let isClosed = Atomic(false)
     private(set) var hasExited = false
     private var waiters = OperationQueue<ExitOperation>()
     private var observers: [any ProcessExitObserver] = []
@@ -53,6 +57,7 @@ final class ProcessCore: ShutdownParticipant, ReadinessHandler, @unchecked Senda
     func close(_ reason: ReactorError) {
         guard closedBecause == nil else { return }
         closedBecause = reason
+        isClosed.store(true, ordering: .relaxed)
         loop.participants[ObjectIdentifier(self)] = nil
         source?.cancel()
         source = nil

@@ -1,3 +1,5 @@
+import Synchronization
+
 /// Another process, held by a descriptor that stays bound to it (pidfd_open(2)), and tells of its end.
 ///
 /// Made by ``MessageSocket/peerProcess(isolation:)``, ``Connection/peerProcess(isolation:)``, or from a number with
@@ -23,7 +25,7 @@ public final class ProcessHandle: Sendable {
 
     deinit {
         let core = self.core
-        core.loop.perform { core.close(.closed) }
+        if !core.isClosed.load(ordering: .relaxed) { core.loop.perform { core.close(.closed) } }
     }
 
     /// Whether the process has exited: all of its threads, whether its parent knows of it or not.

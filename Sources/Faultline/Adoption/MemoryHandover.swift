@@ -11,9 +11,9 @@ public import Userfault
 ///     descriptor, description, to: .unix(path: "/run/pages.socket"), on: reactor)
 /// ```
 ///
-/// Keep the descriptor as long as the memory is to be served, or give it up and leave it to the receiver: it is one open
-/// file that both have. Nobody may touch a page that is not there, and that is needed for the handing over itself, before the
-/// receiver has taken the memory.
+/// Keep the descriptor until the verdict is there: if the receiver refuses and nobody else has it, the pages that are not
+/// there read as zeroes. After that it is one open file that both have, until both have closed it. Nobody may touch a page
+/// that is needed for the handing over itself before the receiver has taken the memory.
 public enum MemoryHandover {
     /// Connects to a receiver, hands memory over, and waits for its verdict. Any task; does not block a thread. For a time
     /// limit cancel the task.

@@ -21,10 +21,6 @@ extension Pager {
         on reactor: Reactor, adopting descriptor: consuming Userfaultfd, process: ProcessHandle? = nil,
         configuration: Configuration = Configuration()
     ) async throws(PagerError) {
-        guard configuration.resolution == .reactor else {
-            throw PagerError(
-                .unsupportedOperation, "threads of another process cannot resolve faults; choose .reactor")
-        }
         let access = descriptor.access
         try await self.init(
             on: reactor, kernel: KernelDescriptor(descriptor), access: access, configuration: configuration,

@@ -82,6 +82,11 @@ public final class Pager: Sendable {
         self.access = access
         features = kernel.features
         core = try await reactor.run { () throws(PagerError) in
+            guard !isForeign || configuration.resolution == .reactor else {
+                throw PagerError(
+                    .unsupportedOperation, "threads of another process cannot resolve faults; choose .reactor"
+                )
+            }
             let link = PagerLink(reactor: reactor)
             let core: PagerCore
             do {

@@ -10,7 +10,7 @@ public final class PageSource: Sendable {
     /// The number of bytes that may be asked for. The mapping may be longer: it ends at a page.
     public let byteCount: Int
 
-    private init(mapping: Mapping, byteCount: Int) {
+    init(mapping: Mapping, byteCount: Int) {
         self.mapping = mapping
         self.byteCount = byteCount
     }
@@ -67,6 +67,20 @@ public final class PageSource: Sendable {
 
     /// Where the bytes lie.
     public var range: AddressRange { AddressRange(start: mapping.address, byteCount: byteCount) }
+
+    /// Lends the bytes `offsets` to `body`. Any thread; neither blocks nor allocates, except for pages of a file that are not in
+    /// memory.
+    ///
+    /// - Parameters:
+    ///   - offsets: bytes from the start of the source.
+    ///   - body: called once, here and now.
+    /// - Precondition: they lie within the source.
+    public func withBytes<R, E: Error>(
+        _ offsets: Range<Int>, _ body: (RawSpan) throws(E) -> R
+    ) throws(E) -> R {
+        precondition(offsets.lowerBound >= 0 && offsets.upperBound <= byteCount)
+        return try mapping.withBytes(offsets, body)
+    }
 
     private static func roundUp(_ byteCount: Int) -> Int {
         max((byteCount + SystemPage.size - 1) / SystemPage.size, 1) * SystemPage.size

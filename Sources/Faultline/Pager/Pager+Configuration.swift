@@ -14,6 +14,8 @@ extension Pager {
         public var reportsThreadIDs: Bool
         /// Who installs missing pages; ``ResolutionMode/reactor`` by default.
         public var resolution: ResolutionMode
+        /// Who notices writes to protected pages; ``Pager/WriteProtection/messages`` by default.
+        public var writeProtection: WriteProtection
         /// Told of every failure to supply pages. Runs on the reactor's thread: it must not block, nor touch a
         /// registered page, nor write to a pipe, file or terminal that a thread of the application may be writing a
         /// registered page to.
@@ -31,6 +33,7 @@ extension Pager {
         public init(
             name: String = "pager", wakePolicy: WakePolicy = .adaptive, messagesPerRead: Int = 64,
             readsPerTurn: Int = 4, reportsThreadIDs: Bool = false, resolution: ResolutionMode = .reactor,
+            writeProtection: WriteProtection = .messages,
             onFailure: (@Sendable (FaultFailure) -> Void)? = nil, events: AddressSpaceEvents = [],
             forkPolicy: ForkPolicy = .close, onChange: (@Sendable (AddressSpaceChange) -> Void)? = nil
         ) {
@@ -40,10 +43,20 @@ extension Pager {
             self.readsPerTurn = max(readsPerTurn, 1)
             self.reportsThreadIDs = reportsThreadIDs
             self.resolution = resolution
+            self.writeProtection = writeProtection
             self.onFailure = onFailure
             self.events = events
             self.forkPolicy = forkPolicy
             self.onChange = onChange
         }
+    }
+
+    /// Who notices writes to protected pages. One choice for all regions of a pager, since it is one of its descriptor.
+    public enum WriteProtection: Hashable, Sendable {
+        /// The pager: a write sends a message, and its thread waits until the handler, a tracker or a snapshot lets it go.
+        case messages
+        /// The kernel, where it can (`UFFD_FEATURE_WP_ASYNC`, 6.7), else as `messages`: a write lifts the protection by itself.
+        /// ``DirtyTracker`` finds out where; handlers are not asked about writes, and there are no snapshots.
+        case asynchronousWherePossible
     }
 }

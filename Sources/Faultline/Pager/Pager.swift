@@ -28,7 +28,10 @@ public final class Pager: Sendable {
         on reactor: Reactor, configuration: Configuration = Configuration()
     ) async throws(PagerError) {
         let isInThread = configuration.resolution == .inThread
-        var wanted: Features = [.poison]
+        var wanted: Features = [.poison, .writeProtectUnpopulated]
+        if configuration.writeProtection == .asynchronousWherePossible {
+            wanted.insert(.asynchronousWriteProtect)
+        }
         if configuration.reportsThreadIDs, !isInThread { wanted.insert(.threadID) }
         let descriptor: Userfaultfd
         do {
@@ -160,9 +163,10 @@ public final class Pager: Sendable {
     }
 
     /// Write-protects the pages of `range`, or of the whole region: the next write to each brings a request of kind
-    /// `writeProtect` (`UFFDIO_WRITEPROTECT`, 5.7). The region's modes must include `writeProtect`. Pages of private
-    /// memory that are not there keep no protection, unless the descriptor was opened with
-    /// `Features.writeProtectUnpopulated`.
+    /// `writeProtect` (`UFFDIO_WRITEPROTECT`, 5.7). The region's modes must include `writeProtect`. Pages of memory that
+    /// the pager mapped for a handler that supplies them (mode `missing`) are protected if they are there; one that comes later
+    /// comes as its handler says (``Resolution/writeProtected()``). Elsewhere pages that are not there are protected as well; in
+    /// private memory since Linux 6.4.
     ///
     /// - Parameters:
     ///   - region: a region of this pager.

@@ -157,11 +157,18 @@ extension PagerCore: ReadinessHandler {
 
     /// A write to a protected page that is there.
     private func admitWrite(_ fault: Fault, to first: Int, of region: RegionState, next: inout Int) {
+        var isWrite = true
+        if let watch = region.writeWatch {
+            let end = run(from: first, kind: .writeProtect, of: region, isWrite: &isWrite, next: &next) { _ in
+                true
+            }
+            statistics.watchedWrites += end - first
+            return watch.admit(first..<end)
+        }
         guard region.table.admitWrite(first) == .begin else {
             statistics.joined += 1
             return
         }
-        var isWrite = true
         let end = run(from: first, kind: .writeProtect, of: region, isWrite: &isWrite, next: &next) {
             region.table.admitWrite($0) == .begin
         }

@@ -142,7 +142,7 @@ extension PagerCore {
             queue(action, part, of: region, owner: resolution.owner, failures: failures, demand: demand)
             return scheduleCommit()
         }
-        let outcome = perform(action, part, wake: wakesAtOnce)
+        let outcome = perform(action, part, of: region, wake: wakesAtOnce)
         guard case .whole = outcome else {
             return goOn(
                 after: outcome, action, part, of: region, owner: resolution.owner, failures: failures,
@@ -176,13 +176,7 @@ extension PagerCore {
         if region.operations.contains(.zero) {
             return [Scheduler.Piece(range: range, action: .zero, pageSize: region.pageSize, tag: tag)]
         }
-        let zeroes: Mapping
-        if let made = region.zeroes {
-            zeroes = made
-        } else {
-            zeroes = try .anonymous(byteCount: region.pageSize)
-        }
-        region.zeroes = zeroes
+        let zeroes = try zeroes(of: region)
         return region.pages(of: range).map { page in
             Scheduler.Piece(
                 range: region.range(of: page..<page + 1), action: .copy(source: zeroes.address),

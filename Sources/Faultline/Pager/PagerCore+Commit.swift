@@ -20,7 +20,8 @@ extension PagerCore: EndOfTurnWork {
             let known = knownOutcome
             knownOutcome = nil
             var outcome =
-                known?.outcome ?? perform(operation.action, operation.range, wake: wakesAtOnce)
+                known?.outcome
+                ?? perform(operation.action, operation.range, of: scheduler.region, wake: wakesAtOnce)
             if outcome == .gone(.range), isToBeHeardOf(operation.range) { outcome = .again }
             if case .partial = outcome { statistics.partials += 1 }
             guard let settlement = scheduler.record(outcome) else { continue }
@@ -47,8 +48,11 @@ extension PagerCore: EndOfTurnWork {
         wakes.removeAll()
     }
 
-    func perform(_ action: Scheduler<Tag>.Action, _ range: AddressRange, wake: Bool) -> Outcome {
+    func perform(
+        _ action: Scheduler<Tag>.Action, _ range: AddressRange, of region: RegionState, wake: Bool
+    ) -> Outcome {
         guard let kernel else { return .gone(.range) }
+        if region.needsCare { return performWithCare(action, range, of: region, wake: wake, kernel) }
         switch action {
         case .copy(let source):
             statistics.copies += 1
@@ -103,6 +107,7 @@ extension PagerCore: EndOfTurnWork {
         region.table.install(pages)
         statistics.inFlightPages -= pages.count
         if case .poison = action { statistics.poisonedPages += pages.count }
+        if region.needsCare { region.writeWatch?.installed(pages) }
     }
 
     /// Puts an outcome to its place. `isAwake`: the operation has woken the threads of what it did.
@@ -193,4 +198,9 @@ extension Scheduler.Piece {
         piece.range = range
         return piece
     }
+}
+
+extension Scheduler<PagerCore.Tag> {
+    /// The region of the run under way: its pieces have the same.
+    fileprivate var region: RegionState { self[runPieces.lowerBound].tag.region }
 }

@@ -129,6 +129,7 @@ extension PagerCore {
             }
         }
         wake(range)
+        region.writeWatch?.installed(pages)
     }
 
     /// The range has gone from under us.
@@ -137,6 +138,7 @@ extension PagerCore {
         let pages = region.pages(of: range)
         region.table.forget(pages)
         statistics.inFlightPages -= pages.count
+        region.writeWatch?.installed(pages)
         statistics.failures += 1
         let error = PagerError(
             .invalidRange, "the memory is not mapped, or not registered, any more", range: range)

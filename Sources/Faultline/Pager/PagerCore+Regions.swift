@@ -20,11 +20,12 @@ extension PagerCore {
         } catch {
             throw PagerError(error)
         }
-        return try add(
-            RegionState(
-                mapping: mapping, ownsMemory: true, pageSize: page,
-                memoryKind: options.usesHugePages ? .hugePages : .privateAnonymous, handler: handler,
-                options: options))
+        let region = RegionState(
+            mapping: mapping, ownsMemory: true, pageSize: page,
+            memoryKind: options.usesHugePages ? .hugePages : .privateAnonymous, handler: handler,
+            options: options)
+        region.hasOnlySuppliedPages = options.modes.contains(.missing)
+        return try add(region)
     }
 
     func map(
@@ -155,6 +156,23 @@ extension PagerCore {
                 .unsupportedOperation, "the region's modes do not include writes to protected pages",
                 range: range)
         }
+        // Of pages that are not there, only in a region whose handler is not asked for missing pages is anything known to the
+        // kernel that could be protected.
+        guard region.hasOnlySuppliedPages else {
+            mark(region)
+            return try protect(range, kernel)
+        }
+        let pages = region.pages(of: range)
+        var next = pages.lowerBound
+        while let run = region.table.nextPresentRun(from: next), run.lowerBound < pages.upperBound {
+            guard try protect(region.range(of: run.clamped(to: pages)), kernel) else { return false }
+            next = run.upperBound
+        }
+        return true
+    }
+
+    private func protect(_ range: AddressRange, _ kernel: any FaultKernel) throws(PagerError) -> Bool {
+        statistics.protects += 1
         switch kernel.protect(range) {
         case .failed(let error): throw PagerError(error)
         case .whole: return true
@@ -190,6 +208,7 @@ extension PagerCore {
     func retire(_ region: RegionState) {
         guard !region.isClosed else { return }
         region.isClosed = true
+        region.writeWatch?.retire()
         for ticket in open.tickets where ticket.region === region { end(ticket) }
         scheduler.removePending { $0.tag.region === region }
         parked.removeAll { $0.tag.region === region }

@@ -64,7 +64,7 @@ extension PagerCore {
         _ resolution: Resolution, range: AddressRange, pages: Range<Int>, of region: RegionState,
         kernel: any FaultKernel, demand: Range<Int>, isBegun: Bool
     ) -> Bool {
-        guard resolution.range == nil, !resolution.isWriteProtected,
+        guard resolution.range == nil, !resolution.isWriteProtected, !region.needsCare,
             !region.table.isAltered || !region.table.hasAltered(pages)
         else { return false }
         let outcome: Outcome

@@ -8,6 +8,7 @@ extension PagerCore {
         lifecycle = .draining
         // Who causes an event waits until it is read, and nothing can be filled until then.
         if events.isEmpty { source?.isEnabled = false }
+        regions.forEach { $1.writeWatch?.snapshot?.abort(.shutDown()) }
         closeIfDrained()
         guard lifecycle == .draining else { return }
         deadlineTimer = reactor.startTimer(after: deadline, self)

@@ -7,7 +7,7 @@ public struct PagerError: Error, Sendable, CustomStringConvertible {
         enum Value: Hashable, Sendable {
             case kernel, system, shutDown, invalidRange, overlap, unsupportedMemory, sourceIsRegistered
             case badResolution, requestIsOver, reactor, handlerFailed, unsupportedOperation, tooManyRegions
-            case processExited
+            case processExited, busy, cancelled, unreadable, targetFailed
         }
         let value: Value
 
@@ -40,6 +40,15 @@ public struct PagerError: Error, Sendable, CustomStringConvertible {
         /// The reactor refused.
         public static let reactor = Code(value: .reactor)
 
+        /// The region is being tracked, or a snapshot of it is being taken, already.
+        public static let busy = Code(value: .busy)
+        /// The task was cancelled.
+        public static let cancelled = Code(value: .cancelled)
+        /// A page cannot be read: it is poisoned, or its memory is gone.
+        public static let unreadable = Code(value: .unreadable)
+        /// The target of a snapshot threw: ``PagerError/underlyingError`` says what.
+        public static let targetFailed = Code(value: .targetFailed)
+
         /// The name of the code.
         public var description: String { "\(value)" }
     }
@@ -52,6 +61,8 @@ public struct PagerError: Error, Sendable, CustomStringConvertible {
     public private(set) var kernelError: UserfaultfdError?
     /// The failed system call, for ``Code/system``.
     public private(set) var systemFailure: SystemFailure?
+    /// What the code of others threw, for ``Code/targetFailed``.
+    public private(set) var underlyingError: (any Error)?
     private let detail: String
 
     init(_ code: Code, _ detail: String, range: AddressRange? = nil) {
@@ -80,6 +91,14 @@ public struct PagerError: Error, Sendable, CustomStringConvertible {
             "the region is not one of this pager, has been unmapped before, or nothing is left of it",
             range: range)
     }
+
+    static func targetFailed(_ error: any Error) -> PagerError {
+        var failure = PagerError(.targetFailed, "the target of the snapshot failed: \(error)")
+        failure.underlyingError = error
+        return failure
+    }
+
+    static func cancelled() -> PagerError { PagerError(.cancelled, "the task was cancelled") }
 
     static func shutDown() -> PagerError {
         PagerError(.shutDown, "the pager has been shut down; make a new one")

@@ -27,6 +27,10 @@ public struct PagerStatistics: Hashable, Sendable {
     public internal(set) var continues = 0
     /// `UFFDIO_WRITEPROTECT` calls that lift the protection.
     public internal(set) var unprotects = 0
+    /// `UFFDIO_WRITEPROTECT` calls that protect.
+    public internal(set) var protects = 0
+    /// Writes to protected pages that a tracker or a snapshot took care of, instead of the handler.
+    public internal(set) var watchedWrites = 0
     /// `UFFDIO_ZEROPAGE` calls.
     public internal(set) var zeroPages = 0
     /// `UFFDIO_POISON` calls.

@@ -19,6 +19,10 @@ public final class Region: Sendable {
     /// What the pager knows it by.
     let number: UInt64
     let mapping: Mapping
+    /// Pages come into the region through the pager only.
+    let hasOnlySuppliedPages: Bool
+    /// Which faults are the pager's.
+    let modes: RegistrationModes
 
     init(state: RegionState, pager: Pager) {
         number = state.family.number
@@ -26,6 +30,8 @@ public final class Region: Sendable {
         pageSize = state.pageSize
         name = state.options.name
         mapping = state.mapping
+        hasOnlySuppliedPages = state.hasOnlySuppliedPages
+        modes = state.options.modes
         self.pager = pager
     }
 }

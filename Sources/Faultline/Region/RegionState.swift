@@ -29,8 +29,18 @@ final class RegionState {
     private let confinedTable: Confined<FaultTable>
     /// What the stall detector calls the region's handler, if there is one. The same for the whole family.
     var activity: ActivityID?
-    /// Zeroes to copy from, where the kernel cannot make zero pages (huge pages).
+    /// Zeroes to copy from, where the kernel cannot make zero pages (huge pages, protected pages).
     var zeroes: Mapping?
+    /// Set when pages come into the region through the pager only: what the table does not know is not there.
+    var hasOnlySuppliedPages = false
+    /// What looks at writes to protected pages in the handler's place.
+    var writeWatch: WriteWatch? { didSet { updateCare() } }
+    /// Pages are write-protected as they are installed, whatever the handler says.
+    var protectsFills = false
+    /// Marks of protection may stand where pages are absent: the kernel fills over them with copies only.
+    var isMarked = false { didSet { updateCare() } }
+    /// One of the above: installing pages takes more than what the handler asked for.
+    private(set) var needsCare = false
     static let hugePageSize = 2 << 20
     static let systemPageSize = SystemPage.size
     /// What is filled ahead of its readers, and what is noted of their first touches.
@@ -103,6 +113,8 @@ final class RegionState {
         isWatched = !confinedWatch.value.isIdle
         return result
     }
+
+    private func updateCare() { needsCare = isMarked || writeWatch != nil }
 
     func page(of address: UInt) -> Int { Int(address - range.start) / pageSize }
 

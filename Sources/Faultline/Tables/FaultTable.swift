@@ -102,6 +102,26 @@ package struct FaultTable {
         present.insert(pages, of: other.present)
     }
 
+    /// The next run of pages that hold contents.
+    package func nextPresentRun(from page: Int) -> Range<Int>? {
+        present.nextRun(true, from: page, below: pageCount)
+    }
+
+    /// The pages that hold contents now.
+    package func presentPages() -> PageBitmap { present.copy() }
+
+    /// The first of `pages` that is neither there nor in flight, and those that follow it and are not either.
+    package func nextMissingRun(in pages: Range<Int>) -> Range<Int>? {
+        var start = pages.lowerBound
+        while let absent = present.nextRun(false, from: start, below: pages.upperBound) {
+            if let run = inFlight.nextRun(false, from: absent.lowerBound, below: absent.upperBound) {
+                return run
+            }
+            start = absent.upperBound
+        }
+        return nil
+    }
+
     /// Whether any page of `pages` is in flight.
     package func hasInFlight(_ pages: Range<Int>) -> Bool {
         inFlight.first(true, from: pages.lowerBound, below: pages.upperBound) != nil

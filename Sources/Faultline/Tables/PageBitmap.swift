@@ -10,6 +10,24 @@ package struct PageBitmap {
         words = WordStorage(count: (pageCount + 63) / 64)
     }
 
+    /// The same pages, in storage of their own: a plain copy shares it.
+    package func copy() -> PageBitmap {
+        var copy = PageBitmap(pageCount: pageCount)
+        copy.formUnion(self)
+        return copy
+    }
+
+    package mutating func formUnion(_ other: PageBitmap) {
+        precondition(pageCount == other.pageCount)
+        for index in 0..<words.count {
+            // Not written where nothing is new: untouched memory stays untouched.
+            let added = other.words[index] & ~words[index]
+            guard added != 0 else { continue }
+            words[index] |= added
+            population += added.nonzeroBitCount
+        }
+    }
+
     package func contains(_ page: Int) -> Bool {
         words[page >> 6] & (1 << UInt64(page & 63)) != 0
     }

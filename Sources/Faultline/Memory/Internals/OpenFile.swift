@@ -5,6 +5,9 @@ internal import Userfault
 package final class OpenFile: Sendable {
     package let descriptor: CInt
 
+    /// Takes over an open descriptor.
+    init(owning descriptor: CInt) { self.descriptor = descriptor }
+
     package init(readingAt path: String) throws(SystemFailure) {
         descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw SystemFailure(call: "open", errno: errno) }

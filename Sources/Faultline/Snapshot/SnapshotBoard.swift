@@ -120,6 +120,11 @@ extension SnapshotBoard {
         }
     }
 
+    /// The first of `pages` that have not been copied.
+    func firstUncopied(in pages: Range<Int>) -> Range<Int>? {
+        state.withLock { $0.done.pages.nextRun(false, from: pages.lowerBound, below: pages.upperBound) }
+    }
+
     /// What the urgent copier is to do next. `room`: pages that it has room for already.
     func nextUrgent(room: Int) -> UrgentWork {
         state.withLock { state in

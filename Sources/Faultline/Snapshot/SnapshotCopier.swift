@@ -49,14 +49,25 @@ struct SnapshotCopier: Sendable {
         }
     }
 
+    func range(of pages: Range<Int>) -> AddressRange {
+        AddressRange(
+            start: region.start + UInt(pages.lowerBound * pageSize), byteCount: pages.count * pageSize)
+    }
+
+    /// Releases pages that the target has; returns how many it was the first to have.
+    func release(_ pages: Range<Int>) -> Int {
+        let counted = board.settle(pages)
+        if !counted.isEmpty { onCopied(counted) }
+        return counted.reduce(0) { $0 + $1.count }
+    }
+
     /// Copies pages, and releases those whose copies count.
     func copy(_ pages: Range<Int>, into chunk: inout StagedChunk) throws(PagerError) {
         var copies = StagedChunk(index: chunk.index)
         copies.usedPages = chunk.usedPages
         var rest = pages
         while !rest.isEmpty {
-            let source = AddressRange(
-                start: region.start + UInt(rest.lowerBound * pageSize), byteCount: rest.count * pageSize)
+            let source = range(of: rest)
             let offset = (copies.index * board.chunkPages + copies.usedPages) * pageSize
             let whole = rest.prefix(try staging.copyThroughKernel(source, to: offset) / pageSize)
             copies.append(whole)

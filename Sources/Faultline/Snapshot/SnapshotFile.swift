@@ -1,4 +1,5 @@
 internal import EventReactor
+internal import Userfault
 
 /// A file that a snapshot is written to: the region's bytes, from its first to its last.
 ///
@@ -8,7 +9,7 @@ internal import EventReactor
 public final class SnapshotFile: SnapshotTarget {
     /// Where it is going to be.
     public let path: String
-    /// Whether pages of zeroes are left out of the file, in which they then take no space.
+    /// Whether pages of zeroes are left out of the file, in which they then take no space. Takes a look at every page.
     public let isSparse: Bool
     /// Whether the file is on the disk (fdatasync(2)) before it gets its name.
     public let synchronizes: Bool
@@ -18,9 +19,9 @@ public final class SnapshotFile: SnapshotTarget {
     ///
     /// - Parameters:
     ///   - path: where it is going to be. Its directory must exist.
-    ///   - isSparse: whether pages of zeroes are left out, to be read as such all the same.
+    ///   - isSparse: whether pages of zeroes are left out, to be read as such all the same: a smaller file, and somewhat more work.
     ///   - synchronizes: whether to wait for the disk at the end.
-    public init(path: String, isSparse: Bool = true, synchronizes: Bool = false) {
+    public init(path: String, isSparse: Bool = false, synchronizes: Bool = false) {
         self.path = path
         self.isSparse = isSparse
         self.synchronizes = synchronizes
@@ -76,5 +77,14 @@ public final class SnapshotFile: SnapshotTarget {
     public func abandon() {
         file.withLock { $0 = nil }
         OpenFile.remove(partialPath)
+    }
+}
+
+extension SnapshotFile: DirectSnapshotTarget {
+    var takesMemory: Bool { !isSparse }
+
+    func write(memoryAt range: AddressRange, at offset: Int) throws -> Int {
+        guard let file = file.withLock({ $0 }) else { return 0 }
+        return try file.write(memoryAt: range, at: offset)
     }
 }

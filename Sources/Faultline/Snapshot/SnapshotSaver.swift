@@ -28,8 +28,10 @@ struct SnapshotSaver: Sendable {
                 try await write(chunk, &savedPages)
                 done = chunk.index
             case .run(let pages):
+                let rest = try writeDirectly(pages, &savedPages)
+                guard !rest.isEmpty else { break }
                 var chunk = StagedChunk(index: 0)
-                try copier.copy(pages, into: &chunk)
+                try copier.copy(rest, into: &chunk)
                 try await write(chunk, &savedPages)
             case .none:
                 await board.waitForSave()
@@ -39,6 +41,36 @@ struct SnapshotSaver: Sendable {
                 throw error
             }
         }
+    }
+
+    /// Has the target take pages from where they lie, which spares their copying. Returns those that could not be read.
+    ///
+    /// Some of the pages may have been copied for a thread, and written by it, before the target came to them. Their copies
+    /// are written after this, by the same task.
+    private func writeDirectly(
+        _ pages: Range<Int>, _ savedPages: inout Int
+    ) throws(PagerError) -> Range<Int> {
+        guard let target = target as? any DirectSnapshotTarget, target.takesMemory else { return pages }
+        var rest = pages
+        while let run = board.firstUncopied(in: rest) {
+            let count: Int
+            do {
+                count = try target.write(
+                    memoryAt: copier.range(of: run), at: run.lowerBound * copier.pageSize)
+            } catch {
+                throw .targetFailed(error)
+            }
+            let taken = run.prefix(count / copier.pageSize)
+            savedPages += copier.release(taken)
+            rest = taken.upperBound..<rest.upperBound
+            guard taken.count == run.count else { return rest }
+            report(savedPages)
+        }
+        return rest.upperBound..<rest.upperBound
+    }
+
+    private func report(_ savedPages: Int) {
+        onProgress?(SnapshotProgress(savedPages: savedPages, totalPages: totalPages))
     }
 
     private func write(_ chunk: StagedChunk, _ savedPages: inout Int) async throws(PagerError) {
@@ -51,7 +83,7 @@ struct SnapshotSaver: Sendable {
                 }
             }
             savedPages += run.pages.count
-            onProgress?(SnapshotProgress(savedPages: savedPages, totalPages: totalPages))
+            report(savedPages)
         }
     }
 }

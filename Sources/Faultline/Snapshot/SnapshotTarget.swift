@@ -1,3 +1,5 @@
+internal import Userfault
+
 /// Where the pages of a snapshot go: a ``SnapshotFile``, a ``SnapshotMemory``, or something of your own.
 ///
 /// ```swift
@@ -54,4 +56,13 @@ public struct SnapshotLayout: Hashable, Sendable {
     public let byteCount: Int
     /// The size of its pages in bytes.
     public let pageSize: Int
+}
+
+/// A target that can take pages from where they lie, through the kernel, and that may be given a page again: the last time counts.
+protocol DirectSnapshotTarget: SnapshotTarget {
+    /// Whether it wants to.
+    var takesMemory: Bool { get }
+
+    /// Takes what can be read of `range`, from its first byte on. Returns the number of bytes taken.
+    func write(memoryAt range: AddressRange, at offset: Int) throws -> Int
 }

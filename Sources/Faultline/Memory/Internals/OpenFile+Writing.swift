@@ -1,4 +1,5 @@
 internal import Glibc
+package import Userfault
 
 extension OpenFile {
     /// A new file at `path`, empty, for its owner to read and write; what was there is gone.
@@ -22,6 +23,20 @@ extension OpenFile {
             return 0
         }
         guard error == 0 else { throw SystemFailure(call: "pwrite", errno: error) }
+    }
+
+    /// Writes memory of this process at `offset`, as much of it as can be read, which may be nothing; blocks on the disk.
+    package func write(memoryAt range: AddressRange, at offset: Int) throws(SystemFailure) -> Int {
+        var done = 0
+        while done < range.byteCount {
+            let source = unsafe UnsafeRawPointer(bitPattern: range.start + UInt(done))
+            let count = unsafe pwrite(descriptor, source, range.byteCount - done, offset + done)
+            if count < 0 && errno == EINTR { continue }
+            if count < 0 && errno == EFAULT { break }
+            guard count > 0 else { throw SystemFailure(call: "pwrite", errno: count < 0 ? errno : ENOSPC) }
+            done += count
+        }
+        return done
     }
 
     /// Sets the length; what is new reads as zero and takes no space.

@@ -84,12 +84,12 @@ final class CollectionLog: Sendable {
     private let collections = Lock<[Set<Int>]>([])
 
     /// Does a write, and gives way.
-    func write(page: Int, _ body: () -> Void) {
+    func write(page: Int, pause: Bool = true, _ body: () -> Void) {
         let first = ended.load(ordering: .sequentiallyConsistent)
         body()
         let last = begun.load(ordering: .sequentiallyConsistent)
         writes.withLock { $0.append(Write(page: page, first: first, last: last)) }
-        _ = usleep(20)
+        if pause { _ = usleep(20) }
     }
 
     /// Does a collection.
@@ -102,14 +102,13 @@ final class CollectionLog: Sendable {
         return pages
     }
 
-    /// Collects again and again until the threads have finished, and once more.
-    func collect(_ tracker: DirtyTracker, until threads: [FaultingThread<Void>]) async throws {
-        while !threads.allSatisfy(\.isFinished) {
+    /// Collects `rounds` times while threads write, so that there is something to collect each time.
+    func collect(_ tracker: DirtyTracker, rounds: Int) async throws {
+        for _ in 0..<rounds {
+            let before = writes.withLock { $0.count }
+            while writes.withLock({ $0.count }) < before + 4 { await Task.yield() }
             try await collect(tracker)
-            // They need the processor too.
-            await Task.yield()
         }
-        try await collect(tracker)
     }
 
     /// Each write is in one of its collections, and each page of a collection has a write that may have put it there.

@@ -81,11 +81,11 @@ struct DirtyTrackerTests {
             let tracker = try await region.trackDirty()
             let log = CollectionLog()
             let seed = TestSeed()
-            let writes = TestProcess.hasSanitizer ? 50 : 300
+            let stop = StopSign()
             let writers = (0..<4).map { number in
                 FaultingThread {
                     var random = TestRandom(seed, stream: UInt64(number))
-                    for _ in 0..<writes {
+                    while !stop.isUp {
                         let target = random.chance(50) ? random.below(pages) : random.below(8)
                         log.write(page: target) {
                             region.store(random.next(), toByteOffset: target * region.pageSize + 8 * number)
@@ -93,7 +93,10 @@ struct DirtyTrackerTests {
                     }
                 }
             }
-            try await log.collect(tracker, until: writers)
+            try await log.collect(tracker, rounds: TestProcess.hasSanitizer ? 20 : 60)
+            stop.putUp()
+            for writer in writers { await writer.value }
+            try await log.collect(tracker)
             log.check("\(seed)")
             #expect(try await tracker.collect().isEmpty)
         }
@@ -249,10 +252,11 @@ struct DirtyTrackerTests {
             let region = try await TrackedKind.supplied.map(on: pager, pages: 64)
             let tracker = try await region.trackDirty()
             let log = CollectionLog()
+            let stop = StopSign()
             let writers = (0..<3).map { number in
                 FaultingThread {
                     var random = TestRandom(seed, stream: UInt64(number + 1))
-                    for _ in 0..<100 {
+                    while !stop.isUp {
                         let target = random.below(64)
                         log.write(page: target) {
                             region.store(UInt8(1), toByteOffset: target * region.pageSize + number)
@@ -260,9 +264,49 @@ struct DirtyTrackerTests {
                     }
                 }
             }
-            try await log.collect(tracker, until: writers)
+            try await log.collect(tracker, rounds: TestProcess.hasSanitizer ? 20 : 60)
+            stop.putUp()
+            for writer in writers { await writer.value }
+            try await log.collect(tracker)
             log.check("\(seed)")
             await tracker.stop()
+        }
+    }
+
+    @Test func `a collection of many pages goes on for several turns, and nothing gets lost`() async throws {
+        try await withPager { pager in
+            let pages = 6000
+            let seed = TestSeed()
+            let region = try await TrackedKind.empty.map(on: pager, pages: pages)
+            let tracker = try await region.trackDirty()
+            let log = CollectionLog()
+            for round in 0..<3 {
+                let stop = StopSign()
+                // Every other page, so that each has to be protected by itself.
+                await FaultingThread {
+                    for page in stride(from: round % 2, to: pages, by: 2) {
+                        log.write(page: page, pause: false) {
+                            region.store(UInt8(1), toByteOffset: page * region.pageSize)
+                        }
+                    }
+                }.value
+                let writers = (0..<2).map { number in
+                    FaultingThread {
+                        var random = TestRandom(seed, stream: UInt64(number + 1))
+                        while !stop.isUp {
+                            let page = random.below(pages)
+                            log.write(page: page) {
+                                region.store(UInt8(2), toByteOffset: page * region.pageSize + number)
+                            }
+                        }
+                    }
+                }
+                try await log.collect(tracker, rounds: 5)
+                stop.putUp()
+                for writer in writers { await writer.value }
+            }
+            try await log.collect(tracker)
+            log.check("\(seed)")
         }
     }
 }

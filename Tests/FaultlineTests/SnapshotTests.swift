@@ -105,6 +105,39 @@ struct SnapshotTests {
         }
     }
 
+    @Test func `pages that a prefetch gives up are asked for by the snapshot itself`() async throws {
+        try await withPager { pager in
+            let isAsked = Gate()
+            let gate = Gate()
+            let calls = Counter()
+            let handler = ClosureHandler { request in
+                calls.value += 1
+                if calls.value == 1 {
+                    isAsked.open()
+                    await gate.wait()
+                    throw StoreIsDown()
+                }
+                return try .copy(NumberedPages.buffer(for: request, first: 1))
+            }
+            let region = try await pager.map(
+                byteCount: 64 * page, handler: handler,
+                options: RegionOptions(modes: [.missing, .writeProtect]))
+            let half = AddressRange(start: region.range.start, byteCount: 32 * page)
+            let prefetch = Task { try await region.prefetch(half) }
+            await isAsked.wait()
+            let target = SnapshotMemory()
+            let snapshot = Task { try await region.snapshot(to: target) }
+            // The other half is asked for by the snapshot, which passes over what is on its way.
+            while calls.value < 2 { await Task.yield() }
+            gate.open()
+            #expect(try await snapshot.value.savedPages == 64)
+            let image = SnapshotImage(try #require(target.image))
+            #expect((0..<64).allSatisfy { image.load($0 * page, as: UInt64.self) == UInt64($0) + 1 })
+            #expect(try await prefetch.value.failedPages == 32)
+            #expect(calls.value == 3)
+        }
+    }
+
     @Test func `a page that cannot be supplied fails the snapshot, or is left out`() async throws {
         try await withPager { pager in
             let handler = ClosureHandler { request in

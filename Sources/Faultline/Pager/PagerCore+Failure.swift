@@ -57,6 +57,7 @@ extension PagerCore {
         if cause.prefetch != 0 { prefetches[cause.prefetch]?.progress.failedPages += pages.count }
         region.table.forget(pages)
         statistics.inFlightPages -= pages.count
+        region.writeWatch?.snapshot?.supply?.abandoned(pages)
         wake(region.range(of: pages))
     }
 

@@ -10,7 +10,10 @@ extension PagerCore {
     /// Makes every page of `piece` that was never supplied raise SIGBUS, and wakes everyone.
     func seal(_ piece: AddressRange, of region: RegionState) {
         // Without one of these no page comes from a handler, and what looks absent in the table is the application's.
-        guard !region.options.modes.isDisjoint(with: [.missing, .minor]) else { return wake(piece) }
+        guard !region.options.modes.isDisjoint(with: [.missing, .minor]) else {
+            if !memoryIsGone { wake(piece) }
+            return
+        }
         // Marks of protection cannot be poisoned.
         if region.isMarked, let kernel { _ = kernel.unprotect(piece, wake: false) }
         let pages = region.pages(of: piece)

@@ -46,8 +46,9 @@ final class SnapshotSupply: EndOfTurnWork {
             }
             next = missing.upperBound
             asked.insert(missing)
-            core.askFirst(
-                region, pages: missing, cause: FaultCause(kind: .missing, isWrite: false), kernel: kernel)
+            // They are wanted: a failure to supply them counts.
+            let cause = FaultCause(kind: .missing, isWrite: false, demand: missing)
+            core.askFirst(region, pages: missing, cause: cause, kernel: kernel)
             calls -= 1
             if calls == 0 { return goOnLater() }
         }
@@ -68,6 +69,13 @@ final class SnapshotSupply: EndOfTurnWork {
         for run in new { awaited.remove(run) }
         if !new.isEmpty { snapshot?.board.add(new) }
         if next < awaited.pageCount { goOnLater() }
+    }
+
+    /// Somebody had asked for these pages and gives them up. The snapshot does not: it asks for them itself.
+    func abandoned(_ pages: Range<Int>) {
+        asked.remove(pages)
+        next = min(next, pages.lowerBound)
+        goOnLater()
     }
 
     /// After faults have been read: jobs run in the same turn.

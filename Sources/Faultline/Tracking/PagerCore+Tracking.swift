@@ -13,12 +13,6 @@ extension PagerCore {
                 .unsupportedOperation,
                 "writes can be watched only in a region whose modes include writeProtect", range: range)
         }
-        guard !kernel.features.contains(.sigbus) || kernel.features.contains(.asynchronousWriteProtect) else {
-            throw PagerError(
-                .unsupportedOperation,
-                "a descriptor that answers with signals sends no messages about writes",
-                range: range)
-        }
         // Pages that the kernel makes out of nothing would be written without a message.
         guard
             region.options.modes.contains(.missing) || region.memoryKind != .privateAnonymous

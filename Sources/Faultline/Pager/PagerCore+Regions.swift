@@ -226,6 +226,8 @@ extension PagerCore {
             }
             _ = served.index.carve(piece)
         }
+        // They hold each other: what was mapped goes with the last of them.
+        region.family.members.removeAll { $0 === region }
         endPrefetches(of: region)
         statistics.add(region.watch.readAhead)
     }

@@ -1,4 +1,4 @@
-/// How far a prefetch has come: see ``ServedRegion/prefetch(_:progress:)-swift.method``.
+/// How far a prefetch has come: see ``ServedRegion/prefetch(_:progress:)-(AddressRange?,_)``.
 public struct PrefetchProgress: Hashable, Sendable {
     /// The pages that it is about.
     public let pageCount: Int

@@ -27,7 +27,7 @@ extension ServedRegion {
     }
 
     /// Fills the pages of a trace in its order, those that come close together in one go: the working set of a program is
-    /// there before it asks. Otherwise as ``prefetch(_:progress:)-swift.method``.
+    /// there before it asks. Otherwise as ``prefetch(_:progress:)-(AddressRange?,_)``.
     ///
     /// - Parameters:
     ///   - trace: recorded with ``startRecording()`` on a region of the same contents and page size. Pages beyond this region's
@@ -49,7 +49,7 @@ extension ServedRegion {
         return try await run(trace.runs.map { $0.clamped(to: all) }.filter { !$0.isEmpty }, progress)
     }
 
-    /// As ``prefetch(_:progress:)-swift.method``, without waiting for it (what `MADV_WILLNEED` asks for). Any thread; does not
+    /// As ``prefetch(_:progress:)-(AddressRange?,_)``, without waiting for it (what `MADV_WILLNEED` asks for). Any thread; does not
     /// block.
     ///
     /// - Parameter part: whole pages of the region; what lies outside of it is left out.

@@ -1,7 +1,7 @@
 /// The order in which the pages of a region were first touched, as runs of pages.
 ///
 /// Recorded with ``ServedRegion/startRecording()``, kept beside a snapshot in its ``encoded()`` form, and given to
-/// ``ServedRegion/prefetch(_:progress:)-swift.method`` when the snapshot is restored: what the program will need first is
+/// ``ServedRegion/prefetch(_:progress:)-(TouchTrace,_)`` when the snapshot is restored: what the program will need first is
 /// there before it asks.
 public struct TouchTrace: Hashable, Sendable {
     /// The size of the pages in bytes.

@@ -1,3 +1,4 @@
+import Faultline
 import Userfault
 
 /// Which pages were written: what it costs the writes that it is noted, and how long it takes to find out.
@@ -10,6 +11,8 @@ struct DirtyScenario: Scenario {
         CDirtyVariant(name: "c-mprotect", style: .readOnly),
         CDirtyVariant(name: "c-messages", style: .messages),
         CDirtyVariant(name: "c-async", style: .asynchronous),
+        FaultlineDirtyVariant(name: "faultline-messages", engine: .messages),
+        FaultlineDirtyVariant(name: "faultline-async", engine: .asynchronous),
     ]
 
     var variantNames: [String] { variants.map(\.name) }

@@ -5,7 +5,9 @@ struct SnapshotScenario: Scenario {
     let name = "snapshot"
     let summary = "an image of 1 GiB of memory while threads write to it, the state of one instant"
 
-    let variants: [any SnapshotVariant] = [NoSnapshot(), ForkSnapshot()]
+    let variants: [any SnapshotVariant] = [
+        NoSnapshot(), ForkSnapshot(), FaultlineSnapshotVariant(),
+    ]
 
     var variantNames: [String] { variants.map(\.name) }
 

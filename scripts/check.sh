@@ -152,6 +152,16 @@ check_readme_program() {
         || report 'program differs from the snippet' <<<'README.md:1: make it Snippets/FirstHandler.swift'
 }
 
+# The tests that the answers in docs/faq.md name exist.
+check_named_tests() {
+    local name
+    [ -e docs/faq.md ] || return 0
+    while IFS= read -r name; do
+        grep -rqF -- "$name" Tests || report 'names a test that is not there' <<<"docs/faq.md:1: $name"
+    done < <(awk '/^Tests:/ { inside = 1 } /^$/ { inside = 0 } inside' docs/faq.md | tr '\n' ' ' \
+        | grep -oE '`[^`]+`' | tr -d '`' | sort -u)
+}
+
 self_test() {
     local expected output missed=0
     root=$(mktemp -d)  # not local: the trap reads it
@@ -172,9 +182,11 @@ self_test() {
         'let d = e as! F' 'public var g = 1' 'enum H { static var i = 2 }' 'class J: @unchecked Sendable {}' \
         '// TO''DO: rest' '// see /wo''rk/x' '// see nowhere''.md' 'let k = Mutex(0)' >"$root/Sources/Faultline/Bad.swift"
     printf '// %s\n' $(seq $((MAX_LINES + 1))) >"$root/Sources/Faultline/Long.swift"
+    mkdir -p "$root/docs" "$root/Tests"
+    printf '%s\n' 'Tests: `nobody''s`' >"$root/docs/faq.md"
     echo 'let b = 2' >>"$root/Snippets/FirstHandler.swift"
     output=$(CHECK_ROOT="$root" "$BASH" "$script") && { echo "self-test: nothing found"; return 1; }
-    for expected in Bad.swift:{1,2,3,4,5,6,7,8,9,10,11,12}: Long.swift:$((MAX_LINES + 1)): README.md:1:; do
+    for expected in Bad.swift:{1,2,3,4,5,6,7,8,9,10,11,12}: Long.swift:$((MAX_LINES + 1)): README.md:1: faq.md:1:; do
         grep -qF "$expected" <<<"$output" || { printf 'self-test: missed %s\n' "$expected"; missed=1; }
     done
     [ "$missed" = 0 ] && echo "self-test: every rule finds its violation, and no other"
@@ -182,7 +194,7 @@ self_test() {
 }
 
 if [ "${1:-}" = --self-test ]; then self_test; exit; fi
-violations=$(check_sources; check_texts; check_readme_program)
+violations=$(check_sources; check_texts; check_readme_program; check_named_tests)
 if [ -n "$violations" ]; then
     printf '%s\n%s violations\n' "$violations" "$(wc -l <<<"$violations")"
     exit 1

@@ -9,46 +9,48 @@ import Userfault
 /// Forks while everybody allocates, and while there are no descriptors. Each in a process of its own.
 @Suite(.requiresUserfaultfd(.forkEvents), .timeLimit(.minutes(1)))
 struct EventPressureTests {
-    /// The C library's fork holds every lock of its allocator while the message is unread. A sanitizer's runtime has locks of
-    /// its own in the way of forks.
-    @Test(.disabled(if: TestProcess.hasSanitizer), arguments: ["close", "serve", "spawn"])
-    func `forks go on while all threads allocate, the reactor's among them`(how: String) async {
-        await #expect(processExitsWith: .success) { [how = how as String] in
-            let policy = how == "serve" ? ForkPolicy.serve(handlerFor: { $0.handler }) : .close
-            try await withPager(Pager.Configuration(events: .fork, forkPolicy: policy)) { pager in
-                let count = 4096
-                // Buffers, tasks and continuations: the reactor's thread allocates with every request.
-                let handler = ClosureHandler { request in
-                    await Task.yield()
-                    return try .copy(NumberedPages.buffer(for: request, first: 1))
-                }
-                let region = try await pager.map(
-                    byteCount: count * SystemPage.size, handler: handler,
-                    options: RegionOptions(isInheritedByFork: true, removedPages: .askHandler))
-                let stop = MemoryProbe.map(byteCount: SystemPage.size)
-                let threads = (0..<8).map { number in
-                    FaultingThread {
-                        var job = ctest_churn()
-                        job.area = UInt64(region.range.start)
-                        job.count = UInt64(count)
-                        job.page_size = UInt64(region.pageSize)
-                        job.first = 1
-                        job.stop = UInt64(stop)
-                        job.seed = UInt64(number)
-                        return unsafe ctest_churn(&job)
+    #if !SANITIZED
+        /// The C library's fork holds every lock of its allocator while the message is unread. A sanitizer's runtime has locks of
+        /// its own in the way of forks.
+        @Test(arguments: ["close", "serve", "spawn"])
+        func `forks go on while all threads allocate, the reactor's among them`(how: String) async {
+            await #expect(processExitsWith: .success) { [how = how as String] in
+                let policy = how == "serve" ? ForkPolicy.serve(handlerFor: { $0.handler }) : .close
+                try await withPager(Pager.Configuration(events: .fork, forkPolicy: policy)) { pager in
+                    let count = 4096
+                    // Buffers, tasks and continuations: the reactor's thread allocates with every request.
+                    let handler = ClosureHandler { request in
+                        await Task.yield()
+                        return try .copy(NumberedPages.buffer(for: request, first: 1))
                     }
+                    let region = try await pager.map(
+                        byteCount: count * SystemPage.size, handler: handler,
+                        options: RegionOptions(isInheritedByFork: true, removedPages: .askHandler))
+                    let stop = MemoryProbe.map(byteCount: SystemPage.size)
+                    let threads = (0..<8).map { number in
+                        FaultingThread {
+                            var job = ctest_churn()
+                            job.area = UInt64(region.range.start)
+                            job.count = UInt64(count)
+                            job.page_size = UInt64(region.pageSize)
+                            job.first = 1
+                            job.stop = UInt64(stop)
+                            job.seed = UInt64(number)
+                            return unsafe ctest_churn(&job)
+                        }
+                    }
+                    let forker = FaultingThread {
+                        how == "spawn" ? ctest_spawn_over_and_over(100) : ctest_fork_over_and_over(250)
+                    }
+                    #expect(await forker.value == 0)
+                    ctest_store(UInt64(stop), 1)
+                    for thread in threads { #expect(await thread.value > 0) }
+                    #expect(await pager.statistics.events == (how == "spawn" ? 0 : 250))
+                    #expect(handler.callCount > 0)
                 }
-                let forker = FaultingThread {
-                    how == "spawn" ? ctest_spawn_over_and_over(100) : ctest_fork_over_and_over(250)
-                }
-                #expect(await forker.value == 0)
-                ctest_store(UInt64(stop), 1)
-                for thread in threads { #expect(await thread.value > 0) }
-                #expect(await pager.statistics.events == (how == "spawn" ? 0 : 250))
-                #expect(handler.callCount > 0)
             }
         }
-    }
+    #endif
 
     @Test func `with no descriptor left forks go on, and the owner is told`() async {
         await #expect(processExitsWith: .success) {

@@ -6,6 +6,7 @@ import Userfault
 
 /// Tracking and snapshots of memory in pages of 2 MiB.
 @Suite(
+    .requiresKernelFaults,
     .requiresUserfaultfd([.writeProtectFaults, .writeProtectUnpopulated]), .requiresHugePages,
     .timeLimit(.minutes(1)))
 struct DirtyHugePageTests {

@@ -15,7 +15,9 @@ private func withPager<T>(engine: Engine, _ body: (Pager) async throws -> T) asy
 }
 
 /// Which pages were written, told by both engines.
-@Suite(.requiresUserfaultfd([.writeProtectFaults, .writeProtectUnpopulated]), .timeLimit(.minutes(1)))
+@Suite(
+    .requiresKernelFaults, .requiresUserfaultfd([.writeProtectFaults, .writeProtectUnpopulated]),
+    .timeLimit(.minutes(1)))
 struct DirtyTrackerTests {
     let page = SystemPage.size
 

@@ -9,6 +9,7 @@ private struct TargetIsFull: Error {}
 
 /// How snapshots end before their time: nobody waits, nothing stays protected, no write is lost, and the next one succeeds.
 @Suite(
+    .requiresKernelFaults,
     .requiresUserfaultfd([.writeProtectFaults, .writeProtectUnpopulated]), .timeLimit(.minutes(1)))
 struct SnapshotEndTests {
     let page = SystemPage.size
@@ -185,6 +186,7 @@ struct SnapshotEndTests {
 
 /// Snapshots in files.
 @Suite(
+    .requiresKernelFaults,
     .requiresUserfaultfd([.writeProtectFaults, .writeProtectUnpopulated]), .timeLimit(.minutes(1)))
 struct SnapshotFileTests {
     let page = SystemPage.size

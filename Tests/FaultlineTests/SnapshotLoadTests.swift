@@ -6,6 +6,7 @@ import Userfault
 
 /// Images of regions that threads write to all the time.
 @Suite(
+    .requiresKernelFaults,
     .requiresUserfaultfd([.writeProtectFaults, .writeProtectUnpopulated]), .timeLimit(.minutes(1)))
 struct SnapshotLoadTests {
     let page = SystemPage.size

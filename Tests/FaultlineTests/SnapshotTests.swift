@@ -6,6 +6,7 @@ import Userfault
 
 /// Images of regions that nobody writes to in a hurry: what they hold, what is left out, and how they end.
 @Suite(
+    .requiresKernelFaults,
     .requiresUserfaultfd([.writeProtectFaults, .writeProtectUnpopulated]), .timeLimit(.minutes(1)))
 struct SnapshotTests {
     let page = SystemPage.size

@@ -77,6 +77,12 @@ CTEST_PLAIN static int touch(void *argument) {
 }
 
 CTEST_PLAIN static int walk_with_threads(const struct ctest_owner *owner) {
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+    // It puts itself between clone(2) and its callers, with locks that nobody in this process gives back.
+    return walk(owner, 0);
+#endif
+#endif
     uint64_t size = owner->pages * sizeof(struct toucher);
     int64_t memory = ctest_mmap(0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
     if (memory < 0) return 41;

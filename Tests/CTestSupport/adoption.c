@@ -8,10 +8,13 @@
 
 #include "CTestSupport.h"
 
+// Nothing of a sanitizer's runtime either: its locks are inherited as they are, and nobody gives them back.
+#define CHILD __attribute__((disable_sanitizer_instrumentation)) CTEST_PLAIN
+
 // The children run while the C library does not know of them: system calls and plain accesses only.
 
 // Sent with the first byte: one or two descriptors, or none.
-CTEST_PLAIN static int64_t send_part(int to, const uint8_t *bytes, uint64_t size, const int *descriptors, int count) {
+CHILD static int64_t send_part(int to, const uint8_t *bytes, uint64_t size, const int *descriptors, int count) {
     union {
         struct cmsghdr header;
         char bytes[CMSG_SPACE(2 * sizeof(int))];
@@ -29,18 +32,18 @@ CTEST_PLAIN static int64_t send_part(int to, const uint8_t *bytes, uint64_t size
     return syscall(SYS_sendmsg, (long)to, &message, (long)MSG_NOSIGNAL);
 }
 
-CTEST_PLAIN static int page_is(uint64_t page, uint64_t size, uint64_t word) {
+CHILD static int page_is(uint64_t page, uint64_t size, uint64_t word) {
     return *(volatile uint64_t *)page == word && *(volatile uint64_t *)(page + size - 8) == word;
 }
 
-CTEST_PLAIN static int walk(const struct ctest_owner *owner, int zero) {
+CHILD static int walk(const struct ctest_owner *owner, int zero) {
     for (uint64_t page = 0; page < owner->pages; page++)
         if (!page_is(owner->address + page * owner->page_size, owner->page_size, zero ? 0 : owner->first + page))
             return 40;
     return 0;
 }
 
-CTEST_PLAIN static void wait_for_end(int fd) {
+CHILD static void wait_for_end(int fd) {
     char byte;
     for (;;) {
         long got = syscall(SYS_read, (long)fd, &byte, 1L);
@@ -48,7 +51,7 @@ CTEST_PLAIN static void wait_for_end(int fd) {
     }
 }
 
-CTEST_PLAIN static int verdict(int socket) {
+CHILD static int verdict(int socket) {
     uint8_t bytes[8];
     uint64_t done = 0;
     while (done < sizeof(bytes)) {
@@ -68,7 +71,7 @@ struct toucher {
     char stack[4096] __attribute__((aligned(16)));
 };
 
-CTEST_PLAIN static int touch(void *argument) {
+CHILD static int touch(void *argument) {
     struct toucher *self = (struct toucher *)argument;
     const struct ctest_owner *owner = self->owner;
     uint64_t address = owner->address + self->page * owner->page_size;
@@ -76,7 +79,7 @@ CTEST_PLAIN static int touch(void *argument) {
     return 0;
 }
 
-CTEST_PLAIN static int walk_with_threads(const struct ctest_owner *owner) {
+CHILD static int walk_with_threads(const struct ctest_owner *owner) {
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)
     // It puts itself between clone(2) and its callers, with locks that nobody in this process gives back.
@@ -84,8 +87,9 @@ CTEST_PLAIN static int walk_with_threads(const struct ctest_owner *owner) {
 #endif
 #endif
     uint64_t size = owner->pages * sizeof(struct toucher);
-    int64_t memory = ctest_mmap(0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
-    if (memory < 0) return 41;
+    long memory = syscall(
+        SYS_mmap, 0L, size, (long)(PROT_READ | PROT_WRITE), (long)(MAP_PRIVATE | MAP_ANONYMOUS), -1L, 0L);
+    if (memory == -1) return 41;
     struct toucher *touchers = (struct toucher *)memory;
     for (uint64_t page = 0; page < owner->pages; page++) {
         touchers[page].owner = owner;
@@ -103,7 +107,10 @@ CTEST_PLAIN static int walk_with_threads(const struct ctest_owner *owner) {
     return 0;
 }
 
-CTEST_PLAIN static int act(const struct ctest_owner *owner, int socket, int fd) {
+// The kernel's struct sigaction, all of it zero: the default.
+static const uint64_t as_ever[8];
+
+CHILD static int act(const struct ctest_owner *owner, int socket, int fd) {
     switch (owner->deed) {
     case ctest_owner_exit: return 0;
     case ctest_owner_walk: return walk(owner, 0);
@@ -121,7 +128,7 @@ CTEST_PLAIN static int act(const struct ctest_owner *owner, int socket, int fd) 
     case ctest_owner_wait_and_walk:
         wait_for_end(owner->hold);
         // A bus error ends it, whoever catches them in its parent.
-        ctest_die_of_bus_errors();
+        if (syscall(SYS_rt_sigaction, (long)SIGBUS, as_ever, 0L, 8L) < 0) return 46;
         return walk(owner, 0);
     case ctest_owner_blocking:
         if (syscall(SYS_fcntl, (long)fd, (long)F_SETFL, 0L) < 0) return 43;
@@ -130,7 +137,7 @@ CTEST_PLAIN static int act(const struct ctest_owner *owner, int socket, int fd) 
     {
         int result = walk(owner, 0);
         if (result) return result;
-        if (ctest_madvise(owner->address, owner->pages * owner->page_size, MADV_DONTNEED) < 0) return 44;
+        if (syscall(SYS_madvise, owner->address, owner->pages * owner->page_size, (long)MADV_DONTNEED) < 0) return 44;
         return walk(owner, 1);
     }
     case ctest_owner_exec:
@@ -143,13 +150,14 @@ CTEST_PLAIN static int act(const struct ctest_owner *owner, int socket, int fd) 
     return 99;
 }
 
-CTEST_PLAIN static int live(const struct ctest_owner *owner, const struct sockaddr_un *address, long length) {
+CHILD static int live(const struct ctest_owner *owner, const struct sockaddr_un *address, long length) {
     if (owner->release >= 0) syscall(SYS_close, (long)owner->release);
     uint64_t bytes = owner->pages * owner->page_size;
     int kind = owner->shared ? MAP_SHARED : MAP_PRIVATE;
-    int64_t mapped = ctest_mmap(
-        owner->address, bytes, PROT_READ | PROT_WRITE, kind | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1);
-    if (mapped != (int64_t)owner->address) return 1;
+    long mapped = syscall(
+        SYS_mmap, owner->address, bytes, (long)(PROT_READ | PROT_WRITE),
+        (long)(kind | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE), -1L, 0L);
+    if (mapped != (long)owner->address) return 1;
     // For user mode only: that anybody may have.
     long fd = syscall(SYS_userfaultfd, (long)(O_NONBLOCK | O_CLOEXEC | 1));
     if (fd < 0) return 2;
@@ -188,7 +196,7 @@ CTEST_PLAIN static int live(const struct ctest_owner *owner, const struct sockad
     return act(owner, (int)socket, (int)fd);
 }
 
-CTEST_PLAIN int64_t ctest_fork_owner(const struct ctest_owner *owner) {
+CHILD int64_t ctest_fork_owner(const struct ctest_owner *owner) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     size_t length = strlen(owner->path);
     if (length >= sizeof(address.sun_path)) return -EINVAL;

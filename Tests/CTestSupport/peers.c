@@ -3,9 +3,13 @@
 
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <dirent.h>
 #include <stddef.h>
 
 #include "CTestSupport.h"
+
+// Nothing of a sanitizer's runtime either: its locks are inherited as they are, and nobody gives them back.
+#define CHILD __attribute__((disable_sanitizer_instrumentation)) CTEST_PLAIN
 
 #define MOST 300
 
@@ -27,7 +31,7 @@ union control {
 };
 
 // Also in children: system calls only.
-CTEST_PLAIN static int64_t send_message(int socket, const void *bytes, uint64_t size, int descriptor, int count) {
+CHILD static int64_t send_message(int socket, const void *bytes, uint64_t size, int descriptor, int count) {
     union control control;
     struct iovec part = {(void *)bytes, size};
     struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
@@ -79,7 +83,7 @@ int ctest_set_send_buffer(int socket, int size) {
 
 int ctest_finish_sending(int socket) { return shutdown(socket, SHUT_WR) < 0 ? -errno : 0; }
 
-CTEST_PLAIN static int live(const struct ctest_peer *peer, const struct sockaddr_un *address, long length) {
+CHILD static int live(const struct ctest_peer *peer, const struct sockaddr_un *address, long length) {
     char byte = 0;
     syscall(SYS_close, (long)peer->release);
     long socket = syscall(SYS_socket, (long)AF_UNIX, (long)type_of(peer->kind), 0L);
@@ -105,7 +109,7 @@ CTEST_PLAIN static int live(const struct ctest_peer *peer, const struct sockaddr
     return peer->waits_for_answer ? byte : 0;
 }
 
-CTEST_PLAIN int64_t ctest_fork_peer(const struct ctest_peer *peer) {
+CHILD int64_t ctest_fork_peer(const struct ctest_peer *peer) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     size_t length = strlen(peer->path);
     if (length >= sizeof(address.sun_path) || peer->size > sizeof(sevens)) return -EINVAL;
@@ -118,3 +122,19 @@ CTEST_PLAIN int64_t ctest_fork_peer(const struct ctest_peer *peer) {
 }
 
 int ctest_kill(int process) { return kill(process, SIGKILL) < 0 ? -errno : 0; }
+
+int ctest_count_handed_descriptors(void) {
+    static const char *const kinds[] = {"socket:", "pipe:", "anon_inode:[pidfd]", "anon_inode:[userfaultfd]"};
+    DIR *directory = opendir("/proc/self/fd");
+    if (!directory) return -errno;
+    int count = 0;
+    for (struct dirent *entry; (entry = readdir(directory));) {
+        char target[64];
+        ssize_t length = readlinkat(dirfd(directory), entry->d_name, target, sizeof(target) - 1);
+        target[length < 0 ? 0 : length] = 0;
+        for (size_t kind = 0; kind < sizeof(kinds) / sizeof(kinds[0]); kind++)
+            if (!strncmp(target, kinds[kind], strlen(kinds[kind]))) count++;
+    }
+    closedir(directory);
+    return count;
+}

@@ -165,11 +165,11 @@ func expectProcessExited(
     #expect(await !pager.isServing, sourceLocation: location)
 }
 
-/// Descriptors that this process has open.
-func openDescriptors() -> Int {
-    guard let directory = unsafe opendir("/proc/self/fd") else { return -1 }
-    defer { unsafe closedir(directory) }
-    var count = 0
-    while unsafe readdir(directory) != nil { count += 1 }
-    return count - 3
+/// How many descriptors of the kinds that are handed over this process has open, once tasks and other threads have let go of
+/// what they hold.
+func settledDescriptorCount(_ expected: CInt) async -> CInt {
+    let clock = ContinuousClock()
+    let deadline = clock.now + .seconds(20)
+    while ctest_count_handed_descriptors() != expected, clock.now < deadline { await Task.yield() }
+    return ctest_count_handed_descriptors()
 }

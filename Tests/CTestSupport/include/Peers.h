@@ -40,6 +40,10 @@ int64_t ctest_fork_peer(const struct ctest_peer *peer);
 
 int ctest_kill(int process);
 
+// Sockets, pipes, process descriptors and userfaultfds that this process has open. What a runtime opens for itself when it
+// first needs it is of other kinds.
+int ctest_count_handed_descriptors(void);
+
 _Pragma("clang assume_nonnull end")
 
 #endif

@@ -101,10 +101,11 @@ func forkPeer(to address: SocketAddress, _ change: (inout ForkedPeer) -> Void = 
     return try peer.fork(to: address)
 }
 
-/// Lets go of what tasks and other threads still hold, and counts the descriptors then.
-func settledDescriptorCount(_ expected: Int) async -> Int {
+/// How many descriptors of the kinds that are handed over this process has open, once tasks and other threads have let go of
+/// what they hold.
+func settledDescriptorCount(_ expected: CInt) async -> CInt {
     let clock = ContinuousClock()
     let deadline = clock.now + .seconds(20)
-    while openDescriptorCount() != expected, clock.now < deadline { await Task.yield() }
-    return openDescriptorCount()
+    while ctest_count_handed_descriptors() != expected, clock.now < deadline { await Task.yield() }
+    return ctest_count_handed_descriptors()
 }

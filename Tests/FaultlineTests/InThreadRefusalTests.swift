@@ -27,6 +27,10 @@ struct InThreadRefusalTests {
                 on: reactor, adopting: Userfaultfd(requiring: .sigbus), configuration: inThread)
         }
         #expect(error?.code == .unsupportedOperation)
+        let eventful = await #expect(throws: PagerError.self) {
+            _ = try await Pager(on: reactor, configuration: .init(resolution: .inThread, events: .remove))
+        }
+        #expect(eventful?.code == .unsupportedOperation)
         await reactor.shutdown()
     }
 

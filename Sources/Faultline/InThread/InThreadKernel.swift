@@ -98,6 +98,9 @@ package final class InThreadKernel: FaultKernel, @unchecked Sendable {
         return outcome
     }
 
+    // Finds out, and settles nothing.
+    package func probe(_ range: AddressRange) -> RangeProbe { real.probe(range) }
+
     package func noteSealed(_ range: AddressRange) {
         region(at: range.start)?.withhold(range, isSealed: true)
     }

@@ -224,6 +224,31 @@ struct ShutdownTests {
         }
     }
 
+    @Test func `nothing is left of a region that was unmapped, nor of a pager that has shut down`()
+        async throws
+    {
+        weak var first: ClosureHandler?
+        weak var second: ClosureHandler?
+        try await withPager { pager in
+            func serve() async throws -> (Region, ClosureHandler) {
+                let handler = ClosureHandler { request in try .copy(NumberedPages.buffer(for: request)) }
+                let region = try await pager.map(byteCount: 4 * page, handler: handler)
+                let thread = FaultingThread { region.load(fromByteOffset: region.pageSize, as: UInt64.self) }
+                #expect(await thread.value == 1)
+                return (region, handler)
+            }
+            do {
+                let (region, handler) = try await serve()
+                first = handler
+                try await pager.unmap(region)
+            }
+            #expect(first == nil)
+            second = try await serve().1
+            #expect(second != nil)
+        }
+        #expect(second == nil)
+    }
+
     @Test(.requiresKernelFaults) func `a pager that is dropped frees its threads and closes its descriptor`()
         async throws
     {

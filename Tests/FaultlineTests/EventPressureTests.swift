@@ -7,7 +7,7 @@ import Testing
 import Userfault
 
 /// Forks while everybody allocates, and while there are no descriptors. Each in a process of its own.
-@Suite(.requiresUserfaultfd(.forkEvents), .timeLimit(.minutes(1)))
+@Suite(.requiresUserfaultfd(.forkEvents), .serialized, .timeLimit(.minutes(1)))
 struct EventPressureTests {
     #if !SANITIZED
         /// The C library's fork holds every lock of its allocator while the message is unread. A sanitizer's runtime has locks of
@@ -17,7 +17,7 @@ struct EventPressureTests {
             await #expect(processExitsWith: .success) { [how = how as String] in
                 let policy = how == "serve" ? ForkPolicy.serve(handlerFor: { $0.handler }) : .close
                 try await withPager(Pager.Configuration(events: .fork, forkPolicy: policy)) { pager in
-                    let count = 4096
+                    let count = 1024
                     // Buffers, tasks and continuations: the reactor's thread allocates with every request.
                     let handler = ClosureHandler { request in
                         await Task.yield()
@@ -40,12 +40,12 @@ struct EventPressureTests {
                         }
                     }
                     let forker = FaultingThread {
-                        how == "spawn" ? ctest_spawn_over_and_over(100) : ctest_fork_over_and_over(250)
+                        how == "spawn" ? ctest_spawn_over_and_over(60) : ctest_fork_over_and_over(200)
                     }
                     #expect(await forker.value == 0)
                     ctest_store(UInt64(stop), 1)
                     for thread in threads { #expect(await thread.value > 0) }
-                    #expect(await pager.statistics.events == (how == "spawn" ? 0 : 250))
+                    #expect(await pager.statistics.events == (how == "spawn" ? 0 : 200))
                     #expect(handler.callCount > 0)
                 }
             }

@@ -117,7 +117,7 @@ struct EventRemoveTests {
             }
             let region = try await pager.map(byteCount: 4 * page, handler: handler)
             let threads = await faultTogether(region, at: [0, page, 2 * page], as: UInt64.self)
-            try await eventually { handler.callCount == 1 }
+            try await eventually { await pager.statistics.inFlightPages == 3 }
             #expect(Change.advise(region.addresses(1..<2)) == 0)
             try await eventually { await pager.statistics.events == 1 }
             // Who comes now waits for the same request.
@@ -139,7 +139,7 @@ struct EventRemoveTests {
     }
 
     @Test func `parts that are supplied for dropped pages are replaced as well`() async throws {
-        try await withPager(events) { pager in
+        try await withDirectPager(.removeEvents) { pager in
             let gate = Gate()
             let handler = ClosureHandler { request in
                 await gate.wait()
@@ -166,7 +166,7 @@ struct EventRemoveTests {
     }
 
     @Test func `a retry is not asked for pages that were dropped meanwhile`() async throws {
-        try await withPager(events) { pager in
+        try await withDirectPager(.removeEvents) { pager in
             let requests = Lock<[Range<Int>]>([])
             let handler = ClosureHandler { request in
                 let first = request.offset / request.pageSize
@@ -188,23 +188,19 @@ struct EventRemoveTests {
     /// Answers that the kernel has put off are parked; the drop has to reach them there too.
     @Test func `a parked answer for a dropped page is replaced`() async throws {
         let isBusy = Lock(true)
-        let reactor = try Reactor.start()
-        let descriptor = try Userfaultfd(requiring: .removeEvents, requesting: .poison)
-        let kernel = ScriptedKernel(descriptor) { call, _ in
-            call.kind == .copy && isBusy.withLock { $0 } ? .again : nil
-        }
-        let pager = try await Pager(
-            on: reactor, kernel: kernel, access: nil, configuration: Pager.Configuration())
-        let region = try await pager.map(byteCount: 3 * page, handler: NumberedPages(first: 1))
-        let threads = await faultTogether(region, at: [0, page, 2 * page], as: UInt64.self)
-        try await eventually { await pager.statistics.again > 0 }
-        #expect(Change.advise(region.addresses(1..<2)) == 0)
-        #expect(await threads[1].value == 0)
-        isBusy.withLock { $0 = false }
-        #expect(await threads[0].value == 1)
-        #expect(await threads[2].value == 3)
-        await pager.shutdown()
-        await reactor.shutdown()
+        try await withDirectPager(
+            .removeEvents,
+            script: { call, _ in call.kind == .copy && isBusy.withLock { $0 } ? .again : nil },
+            { pager in
+                let region = try await pager.map(byteCount: 3 * page, handler: NumberedPages(first: 1))
+                let threads = await faultTogether(region, at: [0, page, 2 * page], as: UInt64.self)
+                try await eventually { await pager.statistics.again > 0 }
+                #expect(Change.advise(region.addresses(1..<2)) == 0)
+                #expect(await threads[1].value == 0)
+                isBusy.withLock { $0 = false }
+                #expect(await threads[0].value == 1)
+                #expect(await threads[2].value == 3)
+            })
     }
 
     /// The message comes before the pages go: what is filled in between goes with them, and no second message tells.

@@ -138,6 +138,26 @@ func withHeldPager(
     await reactor.shutdown()
 }
 
+/// A reactor with a pager that hears of `events` and reads them itself: faults that wait together are read together. No
+/// thread may hold a lock that the reactor wants while it causes an event.
+func withDirectPager(
+    _ events: Features, _ configuration: Pager.Configuration = Pager.Configuration(),
+    script: @escaping @Sendable (ScriptedKernel.Call, KernelDescriptor) -> Outcome? = { _, _ in nil },
+    _ body: (Pager) async throws -> Void
+) async throws {
+    let reactor = try Reactor.start()
+    let kernel = ScriptedKernel(try Userfaultfd(requiring: events, requesting: .poison), script: script)
+    do {
+        let pager = try await Pager(on: reactor, kernel: kernel, access: nil, configuration: configuration)
+        try await body(pager)
+        await pager.shutdown()
+    } catch {
+        await reactor.shutdown()
+        throw error
+    }
+    await reactor.shutdown()
+}
+
 /// The first word of each of `count` pages from `start` on, read by a thread of its own.
 func words(_ start: UInt, _ count: Int, pageSize: Int = SystemPage.size) async -> [UInt64] {
     let thread = FaultingThread { (0..<count).map { ctest_load(UInt64(start) + UInt64($0 * pageSize)) } }

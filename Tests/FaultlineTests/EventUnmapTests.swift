@@ -85,8 +85,8 @@ struct EventUnmapTests {
             let failures = FailureLog()
             let page = SystemPage.size
             let configuration = Pager.Configuration(
-                onFailure: { failures.add($0) }, events: .unmap, onChange: { log.add($0) })
-            try await withPager(configuration) { pager in
+                onFailure: { failures.add($0) }, onChange: { log.add($0) })
+            try await withDirectPager(.unmapEvents, configuration) { pager in
                 let gate = Gate()
                 let cancelled = Lock(0)
                 let handler = ClosureHandler { request in

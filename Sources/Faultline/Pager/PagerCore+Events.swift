@@ -30,6 +30,8 @@ extension PagerCore {
             case .zero:
                 region.table.remove(pages)
                 revise(region)
+                // They hold something else than before.
+                region.writeWatch?.tracking?.dirty.insert(pages)
             case .askHandler:
                 region.table.forgetPresent(pages)
             }

@@ -104,6 +104,8 @@ extension PagerCore {
         _ = regions.insert(region, for: region.range)
         lastRegion = nil
         region.family.members.append(region)
+        // Its protection has come along, and its handler has not asked for it.
+        if region.wasWatched { _ = watch(region) }
     }
 }
 

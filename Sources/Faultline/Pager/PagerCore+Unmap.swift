@@ -62,8 +62,12 @@ extension PagerCore {
             end(ticket)
         }
         revise(region)
+        region.writeWatch?.lost(pages, piece)
         if region.table.goneCount == region.table.pageCount {
             region.isClosed = true
+            region.writeWatch?.retire()
+            endPrefetches(of: region)
+            statistics.add(region.watch.readAhead)
             region.family.members.removeAll { $0 === region }
         }
     }

@@ -39,6 +39,8 @@ final class RegionState {
     var protectsFills = false
     /// Marks of protection may stand where pages are absent: the kernel fills over them with copies only.
     var isMarked = false { didSet { updateCare() } }
+    /// It is a part, moved or copied, of a region whose writes were watched.
+    let wasWatched: Bool
     /// One of the above: installing pages takes more than what the handler asked for.
     private(set) var needsCare = false
     static let hugePageSize = 2 << 20
@@ -64,6 +66,7 @@ final class RegionState {
         self.baseOffset = baseOffset
         self.handler = handler
         self.options = options
+        wasWatched = false
         pool = PageBufferPool(pageSize: pageSize)
         family = RegionFamily(name: options.name, range: mapping.range)
         confinedTable = Confined(FaultTable(pageCount: mapping.byteCount / pageSize))
@@ -99,6 +102,10 @@ final class RegionState {
         confinedWatch = Confined(RegionWatch(whole.options.readAhead, pageSize: whole.pageSize))
         isWatched = !confinedWatch.value.isIdle
         activity = self.family.activity
+        wasWatched = whole.writeWatch != nil || whole.wasWatched
+        hasOnlySuppliedPages = whole.hasOnlySuppliedPages
+        isMarked = whole.isMarked
+        needsCare = isMarked
     }
 
     var table: FaultTable {

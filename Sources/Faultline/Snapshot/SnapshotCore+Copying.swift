@@ -45,7 +45,13 @@ extension SnapshotCore {
                 for page in writers { watch.letWrite(page..<page + 1) }
             }
         }
-        if remaining.population == 0 { end() }
+        if remaining.population == 0 { endIfWhole() }
+    }
+
+    /// Ends with success, if nothing has happened to the memory meanwhile of which the loop does not know yet.
+    func endIfWhole() {
+        watch.core.catchUp()
+        if phase == .copying { end() }
     }
 
     private func heldPages(in run: Range<Int>) -> [Int] {

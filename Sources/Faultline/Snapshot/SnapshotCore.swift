@@ -145,6 +145,6 @@ final class SnapshotCore {
         let started = whenStarted
         whenStarted = nil
         started?(.success(remaining.population))
-        if remaining.population == 0 { end() } else { supply?.goOn() }
+        if remaining.population == 0 { endIfWhole() } else { supply?.goOn() }
     }
 }

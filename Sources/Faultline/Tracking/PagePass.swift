@@ -69,7 +69,15 @@ final class PagePass: TimerHandler, EndOfTurnWork {
                 return scanEnd == pages.pageCount ? end(.success(ranges)) : goOnLater()
             }
             guard pagesLeft > 0, callsLeft > 0 else { return goOnLater() }
-            let part = run.prefix(pagesLeft)
+            var part = run.prefix(pagesLeft)
+            // Where pages have gone, there may be somebody else's by now.
+            if watch.region.table.isAltered, let (first, fate) = watch.region.table.fates(of: part).first {
+                part = first
+                if fate == .gone {
+                    next = first.upperBound
+                    continue
+                }
+            }
             pagesLeft -= part.count
             callsLeft -= 1
             switch perform(part, kernel) {

@@ -80,6 +80,16 @@ final class WriteWatch {
     /// `pages` have been installed, or are poisoned.
     func installed(_ pages: Range<Int>) { snapshot?.installed(pages) }
 
+    /// `pages` are not the region's any more. An image that lacks them is not what was asked for.
+    func lost(_ pages: Range<Int>, _ range: AddressRange) {
+        tracking?.dirty.remove(pages)
+        leftovers.remove(pages)
+        if !putOff.isEmpty { putOff.subtract(pages) }
+        snapshot?.abort(
+            PagerError(
+                .unreadable, "a part of the region to be saved was unmapped or moved away", range: range))
+    }
+
     private func tryAgain(_ pages: Range<Int>) {
         putOff.formUnion(pages)
         if timer == nil { timer = core.reactor.startTimer(after: backoff.next(), self) }

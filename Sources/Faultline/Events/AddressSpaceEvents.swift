@@ -4,7 +4,7 @@ internal import Userfault
 ///
 /// Without them the pager does not know that memory was moved, dropped or unmapped, and children of fork(2) are not
 /// served. With any of them, who causes one waits until it is read, and the messages of a pager of this process are read by a
-/// thread of their own: see <doc:AddressSpaceEvents>.
+/// thread of their own: see <doc:ChangesOfTheAddressSpace>.
 public struct AddressSpaceEvents: OptionSet, Hashable, Sendable {
     /// The events, one bit each.
     public let rawValue: UInt8

@@ -38,13 +38,16 @@ final class HandlerRunner: @unchecked Sendable {
     func cancel() { task?.cancel() }
 
     nonisolated(nonsending) private func runAll() async {
-        while let ticket {
-            self.ticket = nil
-            do {
-                let resolution = try await ticket.region.handler.resolve(ticket.request)
-                link.finish(ticket, resolution)
-            } catch {
-                link.fail(ticket, error)
+        while ticket != nil {
+            // Nothing of a request may outlive it: its ticket keeps its region, and that its handler.
+            if let ticket {
+                self.ticket = nil
+                do {
+                    let resolution = try await ticket.region.handler.resolve(ticket.request)
+                    link.finish(ticket, resolution)
+                } catch {
+                    link.fail(ticket, error)
+                }
             }
             guard !Task.isCancelled, link.hasRoom else { return }
             await recall.wait { link.putAside(self) }

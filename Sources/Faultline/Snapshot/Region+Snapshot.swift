@@ -31,12 +31,15 @@ extension Region {
         to target: any SnapshotTarget, options: SnapshotOptions = SnapshotOptions()
     ) async throws(PagerError) -> SnapshotReport {
         let workers: WorkerPool
+        let savers: WorkerPool
         do throws(ReactorError) {
-            workers = try WorkerPool(threads: 2, name: "snapshot")
+            workers = try WorkerPool(threads: 1, name: "snapshot copier")
+            savers = try WorkerPool(threads: 1, name: "snapshot saver")
         } catch {
             throw PagerError(.reactor, "no threads for a snapshot: \(error)")
         }
-        let session = SnapshotSession(region: self, target: target, options: options, workers: workers)
+        let session = SnapshotSession(
+            region: self, target: target, options: options, workers: workers, savers: savers)
         let task = Task(executorPreference: workers) { await session.run() }
         let result = await withTaskCancellationHandler {
             await task.value

@@ -13,6 +13,8 @@ struct SnapshotSaver: Sendable {
 
     /// Returns the number of pages that the target has taken.
     func save() async -> Int {
+        // Whoever lets writers go, and the writers themselves, come before this.
+        BulkThread.begin()
         var savedPages = 0
         do throws(PagerError) { try await save(&savedPages) } catch { board.stop(error) }
         return savedPages

@@ -6,7 +6,9 @@ struct SnapshotSession: Sendable {
     let region: Region
     let target: any SnapshotTarget
     let options: SnapshotOptions
+    /// For everything but the saving.
     let workers: WorkerPool
+    let savers: WorkerPool
 
     private var pager: Pager { region.pager }
 
@@ -103,7 +105,7 @@ struct SnapshotSession: Sendable {
         let urgent = Task(executorPreference: workers) { await copier.copyUrgent() }
         let saver = SnapshotSaver(
             copier: copier, target: target, totalPages: total, onProgress: options.onProgress)
-        let saving = Task(executorPreference: workers) { await saver.save() }
+        let saving = Task(executorPreference: savers) { await saver.save() }
         board.whenStopped { saving.cancel() }
         let savedPages = await saving.value
         await urgent.value

@@ -153,7 +153,8 @@ extension WriteWatch {
         mayBeProtected = true
         leftovers = PageBitmap(pageCount: pages.pageCount)
         sweep = pass(.unprotect, pages, slice: .small) { [weak self] result in
-            guard let self else { return }
+            // A region that goes out of service loses all protection with that.
+            guard let self, !isRetired else { return }
             self.sweep = nil
             if case .failure(let error) = result { core.report(error) }
             mayBeProtected = false

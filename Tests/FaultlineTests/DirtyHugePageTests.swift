@@ -6,7 +6,6 @@ import Userfault
 
 /// Tracking and snapshots of memory in pages of 2 MiB.
 @Suite(
-    .requiresKernelFaults,
     .requiresUserfaultfd([.writeProtectFaults, .writeProtectUnpopulated]), .requiresHugePages,
     .timeLimit(.minutes(1)))
 struct DirtyHugePageTests {
@@ -64,6 +63,7 @@ struct DirtyHugePageTests {
             let region = try await map(pager, isShared: isShared, supplied: supplied, pages: 12)
             let writers = OrderedWriters(region, pairs: 2, seed: seed)
             writers.start(seed: seed)
+            defer { writers.stop() }
             for round in 0..<(TestProcess.hasSanitizer ? 2 : 5) {
                 let (image, report) = try await memorySnapshot(of: region)
                 #expect(report.savedPages == 12)

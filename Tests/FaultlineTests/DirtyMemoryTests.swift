@@ -31,7 +31,6 @@ private final class PlainMemory: Sendable {
 
 /// Tracking of memory that no handler supplies.
 @Suite(
-    .requiresKernelFaults,
     .requiresUserfaultfd([.writeProtectFaults, .writeProtectUnpopulated]), .timeLimit(.minutes(1)))
 struct DirtyMemoryTests {
     @Test(arguments: [nil, DirtyTracker.Engine.messages])
@@ -155,7 +154,6 @@ struct DirtyMemoryTests {
 
 /// What protection leaves behind where pages are absent, and what the pager does about it.
 @Suite(
-    .requiresKernelFaults,
     .requiresUserfaultfd([.writeProtectFaults, .writeProtectUnpopulated]), .timeLimit(.minutes(1)))
 struct ProtectionMarkTests {
     let page = SystemPage.size

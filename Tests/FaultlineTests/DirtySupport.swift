@@ -19,6 +19,11 @@ enum TrackedKind: String, CaseIterable, Sendable, CustomTestStringConvertible {
 
     var testDescription: String { rawValue }
 
+    /// Those of which snapshots can be taken here: pages are copied by system calls, whose minor faults must be served.
+    static let saved = allCases.filter {
+        $0 != .sharedMinor || UserfaultfdRequirement.unmet([], kernelFaults: true) == nil
+    }
+
     var modes: RegistrationModes {
         switch self {
         case .supplied, .sharedSupplied: [.missing, .writeProtect]

@@ -16,8 +16,8 @@ private func withPager<T>(engine: Engine, _ body: (Pager) async throws -> T) asy
 
 /// Which pages were written, told by both engines.
 @Suite(
-    .requiresKernelFaults, .requiresUserfaultfd([.writeProtectFaults, .writeProtectUnpopulated]),
-    .timeLimit(.minutes(1)))
+    .requiresUserfaultfd([.writeProtectFaults, .writeProtectUnpopulated]),
+    .timeLimit(.minutes(1)), .serialized)
 struct DirtyTrackerTests {
     let page = SystemPage.size
 
@@ -84,6 +84,7 @@ struct DirtyTrackerTests {
             let log = CollectionLog()
             let seed = TestSeed()
             let stop = StopSign()
+            defer { stop.putUp() }
             let writers = (0..<4).map { number in
                 FaultingThread {
                     var random = TestRandom(seed, stream: UInt64(number))
@@ -255,6 +256,7 @@ struct DirtyTrackerTests {
             let tracker = try await region.trackDirty()
             let log = CollectionLog()
             let stop = StopSign()
+            defer { stop.putUp() }
             let writers = (0..<3).map { number in
                 FaultingThread {
                     var random = TestRandom(seed, stream: UInt64(number + 1))
@@ -284,6 +286,7 @@ struct DirtyTrackerTests {
             let log = CollectionLog()
             for round in 0..<3 {
                 let stop = StopSign()
+                defer { stop.putUp() }
                 // Every other page, so that each has to be protected by itself.
                 await FaultingThread {
                     for page in stride(from: round % 2, to: pages, by: 2) {

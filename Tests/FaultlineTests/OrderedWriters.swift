@@ -16,10 +16,9 @@ final class OrderedWriters: Sendable {
     private let second: [Int]
     private let partner: [Int]
     private let counts: [Counter]
-    private let stop = StopSign()
+    private let sign = StopSign()
     private let threads = Lock<[FaultingThread<UInt64>]>([])
 
-    /// `noise`: pages that are written without any order, as many a time.
     init(_ region: Region, pairs: Int, seed: TestSeed) {
         self.region = region
         var random = TestRandom(seed)
@@ -40,6 +39,9 @@ final class OrderedWriters: Sendable {
         threads.withLock { $0 = started }
     }
 
+    /// Has the threads end, also where a test ends before its time.
+    func stop() { sign.putUp() }
+
     private func store(_ value: UInt64, _ page: Int) {
         // At both ends of the page, so that a torn one is noticed.
         region.store(value, toByteOffset: page * region.pageSize)
@@ -50,7 +52,7 @@ final class OrderedWriters: Sendable {
         var random = TestRandom(seed, stream: UInt64(number + 1))
         let used = Set(first + second + partner)
         var value: UInt64 = 0
-        while !stop.isUp {
+        while !sign.isUp {
             value += 1
             store(value, first[number])
             counts[number].value = value
@@ -60,14 +62,15 @@ final class OrderedWriters: Sendable {
                 region.store(value, toByteOffset: other * region.pageSize + 8 * number)
             }
             store(value, second[number])
-            if value % 64 == 0 { _ = usleep(100) }
+            // The tests that run beside this one need the processor too.
+            _ = usleep(30)
         }
         return value
     }
 
     private func follow(_ number: Int) -> UInt64 {
         var value: UInt64 = 0
-        while !stop.isUp {
+        while !sign.isUp {
             let next = counts[number].value
             if next == value {
                 _ = usleep(20)
@@ -94,7 +97,7 @@ final class OrderedWriters: Sendable {
 
     /// Every write has arrived in the region.
     func finish(_ comment: String) async {
-        stop.putUp()
+        stop()
         let threads = threads.withLock { $0 }
         var values: [UInt64] = []
         for thread in threads { values.append(await thread.value) }

@@ -6,18 +6,19 @@ import Userfault
 
 /// Images of regions that threads write to all the time.
 @Suite(
-    .requiresKernelFaults,
-    .requiresUserfaultfd([.writeProtectFaults, .writeProtectUnpopulated]), .timeLimit(.minutes(1)))
+    .requiresUserfaultfd([.writeProtectFaults, .writeProtectUnpopulated]), .timeLimit(.minutes(1)),
+    .serialized)
 struct SnapshotLoadTests {
     let page = SystemPage.size
 
-    @Test(arguments: TrackedKind.allCases)
+    @Test(arguments: TrackedKind.saved)
     func `an image shows one instant, whatever threads write meanwhile`(kind: TrackedKind) async throws {
         try await withPager { pager in
             let seed = TestSeed()
             let region = try await kind.map(on: pager, pages: 512)
             let writers = OrderedWriters(region, pairs: 3, seed: seed)
             writers.start(seed: seed)
+            defer { writers.stop() }
             for round in 0..<(TestProcess.hasSanitizer ? 10 : 60) {
                 let (image, report) = try await memorySnapshot(of: region)
                 #expect(report.savedPages == region.pageCount)
@@ -37,6 +38,7 @@ struct SnapshotLoadTests {
             await region.fillPages(0..<pages)
             let writers = OrderedWriters(region, pairs: 2, seed: seed)
             writers.start(seed: seed)
+            defer { writers.stop() }
             var copiedBeforeWrite = 0
             let target = SnapshotMemory()
             for round in 0..<(TestProcess.hasSanitizer ? 3 : 8) {
@@ -58,6 +60,7 @@ struct SnapshotLoadTests {
             let region = try await TrackedKind.supplied.map(on: pager, pages: 512)
             let writers = OrderedWriters(region, pairs: 3, seed: seed)
             writers.start(seed: seed)
+            defer { writers.stop() }
             for round in 0..<(TestProcess.hasSanitizer ? 10 : 40) {
                 let report = try await region.snapshot(to: target)
                 #expect(report.savedPages == region.pageCount)
@@ -75,6 +78,7 @@ struct SnapshotLoadTests {
             let tracker = try await region.trackDirty()
             let log = CollectionLog()
             let stop = StopSign()
+            defer { stop.putUp() }
             let writers = (0..<3).map { number in
                 FaultingThread {
                     var random = TestRandom(seed, stream: UInt64(number + 1))
@@ -128,6 +132,7 @@ struct SnapshotLoadTests {
             let region = try await TrackedKind.supplied.map(on: pager, pages: 64)
             let writers = OrderedWriters(region, pairs: 3, seed: seed)
             writers.start(seed: seed)
+            defer { writers.stop() }
             for round in 0..<20 {
                 let (image, _) = try await memorySnapshot(of: region)
                 writers.check(image, "round \(round), \(seed)")

@@ -6,12 +6,11 @@ import Userfault
 
 /// Images of regions that nobody writes to in a hurry: what they hold, what is left out, and how they end.
 @Suite(
-    .requiresKernelFaults,
     .requiresUserfaultfd([.writeProtectFaults, .writeProtectUnpopulated]), .timeLimit(.minutes(1)))
 struct SnapshotTests {
     let page = SystemPage.size
 
-    @Test(arguments: TrackedKind.allCases)
+    @Test(arguments: TrackedKind.saved)
     func `an image holds what the region holds, the handler's pages as well`(kind: TrackedKind) async throws {
         try await withPager { pager in
             let pages = 1000

@@ -86,6 +86,30 @@ struct EventTrackingTests {
         }
     }
 
+    @Test
+    func
+        `what is left of a region whose front was unmapped is prefetched, recorded and tracked, and not saved`()
+        async throws
+    {
+        try await withPager(Pager.Configuration(events: .unmap)) { pager in
+            let region = try await pager.map(
+                byteCount: 16 * page, handler: handler(Lock(0)), options: options)
+            #expect(Change.mapOver(region.addresses(0..<4)))
+            try await region.startRecording()
+            #expect(await words(region.range.start + UInt(8 * page), 1) == [9])
+            #expect(try await region.stopRecording().runs == [8..<9])
+            let done = try await region.prefetch()
+            #expect(done.requestedPages == 11)
+            let tracker = try await region.trackDirty()
+            await write(region.range.start, 2..<6, 70)
+            #expect(try await tracker.collect().numbers(from: region.range.start) == [4, 5])
+            let error = await #expect(throws: PagerError.self) {
+                try await region.snapshot(to: SnapshotMemory())
+            }
+            #expect(error?.code == .unreadable)
+        }
+    }
+
     @Test func `a child of a tracked region writes as it pleases`() async {
         await #expect(processExitsWith: .success) {
             let log = ChildLog()

@@ -17,14 +17,15 @@ extension PagerCore {
         }
     }
 
-    func servedRegion(_ range: AddressRange) -> RegionState? {
-        guard let region = regions.value(at: range.start), region.range == range else { return nil }
-        return region
+    /// What is left of a region at the addresses that it was made for.
+    func servedRegion(_ number: UInt64) -> RegionState? {
+        guard let family = families[number] else { return nil }
+        return family.members.first { $0.range == family.range && !$0.isClosed }
     }
 
     /// What the owner says about how a region will be read.
-    func advise(_ advice: AccessAdvice, _ range: AddressRange) {
-        guard let region = servedRegion(range) else { return }
+    func advise(_ advice: AccessAdvice, _ number: UInt64) {
+        guard let region = servedRegion(number) else { return }
         region.changeWatch { watch in
             switch advice {
             case .normal: watch.readAhead.advice = .adaptive

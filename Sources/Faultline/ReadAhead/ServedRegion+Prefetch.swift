@@ -57,10 +57,10 @@ extension ServedRegion {
         guard let part = range.intersection(part) else { return }
         let first = Int(part.start - range.start) / pageSize
         let end = (Int(part.end - range.start) + pageSize - 1) / pageSize
-        let range = self.range
+        let number = self.number
         let core = pager.core
         pager.reactor.execute {
-            guard let region = core.value.servedRegion(range) else { return }
+            guard let region = core.value.servedRegion(number) else { return }
             _ = core.value.prefetch([first..<end], of: region, waiter: nil, report: nil)
         }
     }
@@ -71,9 +71,9 @@ extension ServedRegion {
     ///
     /// - Throws: ``PagerError`` when the region is not served any more.
     public func startRecording() async throws(PagerError) {
-        let (range, pageSize) = (self.range, self.pageSize)
+        let (number, pageSize) = (self.number, self.pageSize)
         try await pager.onCore { core, _ throws(PagerError) in
-            guard let region = core.servedRegion(range) else { throw .shutDown() }
+            guard let region = core.servedRegion(number) else { throw .shutDown() }
             region.changeWatch { $0.recording = TouchTrace(pageSize: pageSize) }
         }
     }
@@ -83,9 +83,9 @@ extension ServedRegion {
     /// - Returns: what was touched; nothing when no recording was under way.
     /// - Throws: ``PagerError`` when the region is not served any more.
     public func stopRecording() async throws(PagerError) -> TouchTrace {
-        let (range, pageSize) = (self.range, self.pageSize)
+        let (number, pageSize) = (self.number, self.pageSize)
         return try await pager.onCore { core, _ throws(PagerError) in
-            guard let region = core.servedRegion(range) else { throw .shutDown() }
+            guard let region = core.servedRegion(number) else { throw .shutDown() }
             return region.changeWatch { watch in
                 defer { watch.recording = nil }
                 return watch.recording ?? TouchTrace(pageSize: pageSize)
@@ -96,17 +96,17 @@ extension ServedRegion {
     private func run(
         _ runs: [Range<Int>], _ progress: (@Sendable (PrefetchProgress) -> Void)?
     ) async throws(PagerError) -> PrefetchProgress {
-        let range = self.range
+        let number = self.number
         let core = pager.core
         try await pager.onCore { core, _ throws(PagerError) in
-            guard core.lifecycle == .serving, core.servedRegion(range) != nil else { throw .shutDown() }
+            guard core.lifecycle == .serving, core.servedRegion(number) != nil else { throw .shutDown() }
         }
         let reactor = pager.reactor
         let handle = PrefetchHandle()
         return await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 reactor.execute {
-                    guard !handle.isCancelled, let region = core.value.servedRegion(range) else {
+                    guard !handle.isCancelled, let region = core.value.servedRegion(number) else {
                         return continuation.resume(returning: PrefetchProgress(pageCount: 0))
                     }
                     handle.number = core.value.prefetch(

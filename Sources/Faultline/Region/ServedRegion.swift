@@ -17,6 +17,15 @@ extension ServedRegion {
     public var byteCount: Int { range.byteCount }
     /// The length in pages.
     public var pageCount: Int { range.byteCount / pageSize }
+
+    /// What the pager knows it by: unlike its addresses, this is never used twice. 0 for a conformance of somebody else's.
+    var number: UInt64 {
+        switch self {
+        case let region as Region: region.number
+        case let region as AdoptedRegion: region.number
+        default: 0
+        }
+    }
 }
 
 extension Region: ServedRegion {}

@@ -66,10 +66,15 @@ struct SnapshotSession: Sendable {
                 range: region.range)
         }
         let present = presentRanges()
-        let range = region.range
+        let number = region.number
         let options = self.options
         return try await pager.onCore { core, pager throws(PagerError) in
-            let state = try core.watchableRegion(range)
+            let state = try core.watchableRegion(number)
+            guard state.table.goneCount == 0 else {
+                throw PagerError(
+                    .unreadable, "a part of the region has been unmapped or moved; nothing has all of it",
+                    range: state.range)
+            }
             core.learn(present, of: state)
             return LoopBound(
                 try core.reserveSnapshot(of: state, board: board, options: options), on: pager.reactor)

@@ -73,10 +73,10 @@ extension DirtyTracker {
         let pager = try await Pager(on: reactor, configuration: Pager.Configuration(name: "dirty tracker"))
         do throws(PagerError) {
             let options = RegionOptions(name: "tracked memory", modes: .writeProtect)
-            try await pager.onCore { core, _ throws(PagerError) in
-                _ = try core.register(range, handler: ZeroFillHandler(), options: options)
+            let number = try await pager.onCore { core, _ throws(PagerError) in
+                try core.register(range, handler: ZeroFillHandler(), options: options).family.number
             }
-            return MessageSource(reactor, try await pager.startTracking(range), ownPager: pager)
+            return MessageSource(reactor, try await pager.startTracking(number), ownPager: pager)
         } catch {
             await pager.shutdown(within: .zero)
             throw error

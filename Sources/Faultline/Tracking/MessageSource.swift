@@ -44,7 +44,7 @@ extension Region {
     func startTracking() async throws(PagerError) -> DirtyTracker {
         let isAsynchronous = pager.features.contains(.asynchronousWriteProtect)
         let scanner = isAsynchronous ? try PagemapReader() : nil
-        let messages = MessageSource(pager.reactor, try await pager.startTracking(range))
+        let messages = MessageSource(pager.reactor, try await pager.startTracking(number))
         guard let scanner else {
             return DirtyTracker(engine: .messages, range: range, pageSize: pageSize, source: messages)
         }
@@ -57,10 +57,10 @@ extension Region {
 }
 
 extension Pager {
-    func startTracking(_ range: AddressRange) async throws(PagerError) -> LoopBound<DirtyTracking> {
+    func startTracking(_ number: UInt64) async throws(PagerError) -> LoopBound<DirtyTracking> {
         let result = await withCheckedContinuation { continuation in
             reactor.execute { [core] in
-                core.value.startTracking(range) { continuation.resume(returning: $0) }
+                core.value.startTracking(number) { continuation.resume(returning: $0) }
             }
         }
         return try result.get()

@@ -4,10 +4,9 @@ import Userfault
 // Where trackers and snapshots meet the pager: who looks at writes, and how pages are installed meanwhile.
 extension PagerCore {
     /// The region, when its writes can be watched.
-    func watchableRegion(_ range: AddressRange) throws(PagerError) -> RegionState {
-        guard lifecycle == .serving, let kernel, let region = regions.value(at: range.start),
-            region.range == range, !region.isClosed
-        else { throw .shutDown() }
+    func watchableRegion(_ number: UInt64) throws(PagerError) -> RegionState {
+        guard lifecycle == .serving, let kernel, let region = servedRegion(number) else { throw .shutDown() }
+        let range = region.range
         guard region.operations.contains(.writeProtect) else {
             throw PagerError(
                 .unsupportedOperation,
@@ -45,13 +44,14 @@ extension PagerCore {
 
     /// Starts to note the pages of a region that are written; `completion` is called when they are all protected.
     func startTracking(
-        _ range: AddressRange, _ completion: @escaping (Result<LoopBound<DirtyTracking>, PagerError>) -> Void
+        _ number: UInt64, _ completion: @escaping (Result<LoopBound<DirtyTracking>, PagerError>) -> Void
     ) {
         let region: RegionState
         do throws(PagerError) {
-            region = try watchableRegion(range)
+            region = try watchableRegion(number)
             guard region.writeWatch?.tracking == nil else {
-                throw PagerError(.busy, "the region is being tracked already; stop that first", range: range)
+                throw PagerError(
+                    .busy, "the region is being tracked already; stop that first", range: region.range)
             }
         } catch {
             return completion(.failure(error))

@@ -16,7 +16,9 @@ let package = Package(
         .executable(name: "faultline-stress", targets: ["FaultlineStress"]),
     ],
     dependencies: [
-        .package(name: "faultline", path: "..")
+        .package(name: "faultline", path: ".."),
+        // The loop that most servers in Swift have, to be compared with.
+        .package(url: "https://github.com/apple/swift-nio.git", from: "2.80.0"),
     ],
     targets: [
         // Faulting threads, counters, and the loops in plain C that Faultline is compared with.
@@ -27,6 +29,8 @@ let package = Package(
                 "CBaseline",
                 .product(name: "EventReactor", package: "faultline"),
                 .product(name: "Faultline", package: "faultline"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Userfault", package: "faultline"),
             ],
             swiftSettings: strict),

@@ -6,6 +6,7 @@ extension TouchScenario {
         variants: [
             CVariant(name: "c-read", style: .read),
             CVariant(name: "c-epoll", style: .epoll),
+            NIOVariant(),
             BareVariant(),
             FaultlineVariant(name: "faultline-sync", style: .sync),
             FaultlineVariant(name: "faultline-async", style: .async),
@@ -14,15 +15,15 @@ extension TouchScenario {
         pattern: .ascending,
         threads: (usual: [1], tour: [1]),
         pages: (usual: 20_000, tour: 5_000),
-        ratios: ["reactor-bare", "faultline-sync", "faultline-async", "faultline-suspend"].flatMap { name in
+        ratios: ["nio", "reactor-bare", "faultline-sync", "faultline-async", "faultline-suspend"].flatMap { name in
             ["c-epoll", "c-read"].map {
                 (numerator: name, denominator: $0, metrics: [Metric.latency, .throughput])
             }
         },
         goals: [
-            Goal(figure: .ratio("faultline-sync", over: "c-epoll", .latency), bound: .atMost(1.10)),
-            Goal(figure: .ratio("faultline-async", over: "c-epoll", .latency), bound: .atMost(1.20)),
-            Goal(figure: .ratio("faultline-suspend", over: "c-epoll", .latency), bound: .atMost(1.45)),
+            Goal(figure: .ratio("faultline-sync", over: "c-epoll", .latency), bound: .atMost(1.05)),
+            Goal(figure: .ratio("faultline-async", over: "c-epoll", .latency), bound: .atMost(1.12)),
+            Goal(figure: .ratio("faultline-suspend", over: "c-epoll", .latency), bound: .atMost(1.30)),
             Goal(figure: .value("faultline-sync", .contextSwitchesPerFault), bound: .atMost(2.05)),
             Goal(figure: .value("faultline-async", .contextSwitchesPerFault), bound: .atMost(2.05)),
             Goal(figure: .value("faultline-suspend", .contextSwitchesPerFault), bound: .atMost(2.05)),

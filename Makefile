@@ -14,7 +14,7 @@ SWIFT_FILES = $(shell find $(wildcard Sources Tests Benchmarks Snippets Examples
 	-name '*.swift' -not -path '*/.build*')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build bench bench-build bench-test stress lint format check docs sanitize sanitize-thread \
+.PHONY: help demo test build bench bench-build bench-test example-test stress lint format check docs sanitize sanitize-thread \
 	sanitize-address release-test dependencies clean
 
 help: ## List the targets
@@ -37,6 +37,9 @@ bench-build: dependencies ## Build the benchmark, optimised
 
 bench-test: dependencies ## Run the benchmark's own tests
 	$(SWIFT) test --package-path Benchmarks --disable-xctest $(ARGS)
+
+example-test: dependencies ## Build the examples and run each end to end
+	$(SWIFT) test --package-path Examples --disable-xctest $(ARGS)
 
 stress: bench-build ## Count in pages that come, go and are protected: make stress MINUTES=10 ARGS="--backing shared"
 	@"$$($(SWIFT) build $(BENCH_FLAGS) --show-bin-path)/faultline-stress" --minutes $(MINUTES) $(ARGS)
@@ -69,4 +72,4 @@ dependencies: ## Install libevent-dev where it is missing and may be installed
 	@scripts/install-dependencies.sh
 
 clean: ## Remove everything that was built
-	rm -rf .build .build-* Benchmarks/.build docs/site
+	rm -rf .build .build-* Benchmarks/.build Examples/.build docs/site

@@ -15,7 +15,8 @@ extension TouchScenario {
         pattern: .ascending,
         threads: (usual: [1], tour: [1]),
         pages: (usual: 20_000, tour: 5_000),
-        ratios: ["nio", "reactor-bare", "faultline-sync", "faultline-async", "faultline-suspend"].flatMap { name in
+        ratios: ["nio", "reactor-bare", "faultline-sync", "faultline-async", "faultline-suspend"].flatMap {
+            name in
             ["c-epoll", "c-read"].map {
                 (numerator: name, denominator: $0, metrics: [Metric.latency, .throughput])
             }

@@ -158,9 +158,13 @@ struct ConnectionCancellationTests {
             // Let go without a shutdown.
             do {
                 let reactor = try Reactor.hosted()
-                let connecting = Task { try await ConnectionPair.make(on: reactor) }
-                for _ in 0..<5 { try reactor.turn(waiting: .milliseconds(20)) }
-                connecting.cancel()
+                let isConnected = Count()
+                let connecting = Task {
+                    defer { isConnected.increment() }
+                    return try await ConnectionPair.make(on: reactor)
+                }
+                while isConnected.value == 0 { try reactor.turn(waiting: .milliseconds(20)) }
+                _ = consume connecting
             }
             var now = openDescriptorCount()
             // Tasks and the last references end on other threads.

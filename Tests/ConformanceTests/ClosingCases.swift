@@ -4,7 +4,7 @@ import Glibc
 import Testing
 import Userfault
 
-@Suite("Unregistering and closing", .requiresUserfaultfd(anyBacking), .timeLimit(.minutes(1)))
+@Suite("Unregistering and closing", .requiresUserfaultfd(anyBacking), .timeLimit(.minutes(5)))
 struct ClosingCases {
     @Test("39. close-wakes-all", .requiresUserfaultfd(.removeEvents), arguments: Backing.all)
     func closing(backing: Backing) throws {

@@ -6,7 +6,7 @@ import Userfault
 
 private let familyEvents: Features = [.forkEvents, .remapEvents, .removeEvents]
 
-@Suite("Events", .timeLimit(.minutes(1)))
+@Suite("Events", .timeLimit(.minutes(5)))
 struct EventCases {
     @Test("20. events", .requiresUserfaultfd(familyEvents), arguments: Backing.all)
     func events(backing: Backing) async throws {

@@ -5,7 +5,7 @@ import Testing
 import Userfault
 
 // Each in a process of its own: while such a descriptor exists, every fork of its process sends it a message.
-@Suite("Forks", .requiresUserfaultfd(anyBacking.union(.forkEvents)), .timeLimit(.minutes(1)))
+@Suite("Forks", .requiresUserfaultfd(anyBacking.union(.forkEvents)), .timeLimit(.minutes(5)))
 struct ForkCases {
     @Test("47. fork", arguments: Backing.all)
     func fork(backing: Backing) async throws {

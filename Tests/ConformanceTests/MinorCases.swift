@@ -4,7 +4,7 @@ import Glibc
 import Testing
 import Userfault
 
-@Suite("Minor faults", .requiresUserfaultfd([.minorSharedMemory, .minorHugePages]), .timeLimit(.minutes(1)))
+@Suite("Minor faults", .requiresUserfaultfd([.minorSharedMemory, .minorHugePages]), .timeLimit(.minutes(5)))
 struct MinorCases {
     @Test("15. minor", arguments: Backing.minor)
     func minor(backing: Backing) async throws {

@@ -4,7 +4,7 @@ import Glibc
 import Testing
 import Userfault
 
-@Suite("Moving", .requiresUserfaultfd(.move), .timeLimit(.minutes(1)))
+@Suite("Moving", .requiresUserfaultfd(.move), .timeLimit(.minutes(5)))
 struct MoveCases {
     @Test("7. move")
     func smallPages() async throws {

@@ -20,7 +20,7 @@ private func openRaw(_ way: Userfaultfd.Access) throws -> CInt {
     return made
 }
 
-@Suite("Opening", .requiresUserfaultfd, .timeLimit(.minutes(1)))
+@Suite("Opening", .requiresUserfaultfd, .timeLimit(.minutes(5)))
 struct OpeningCases {
     // Says by its name in the list of skipped tests that hugetlbfs is not covered.
     @Test("Huge pages can be reserved", .requiresHugePages)

@@ -4,7 +4,7 @@ import Glibc
 import Testing
 import Userfault
 
-@Suite("Poison, and processes that are gone", .timeLimit(.minutes(1)))
+@Suite("Poison, and processes that are gone", .timeLimit(.minutes(5)))
 struct PoisonCases {
     // Bus errors are caught for the whole process: an exit test.
     @Test(

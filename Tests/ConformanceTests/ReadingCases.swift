@@ -4,7 +4,7 @@ import Glibc
 import Testing
 import Userfault
 
-@Suite("Reading and polling", .requiresUserfaultfd, .timeLimit(.minutes(1)))
+@Suite("Reading and polling", .requiresUserfaultfd, .timeLimit(.minutes(5)))
 struct ReadingCases {
     @Test("34. batch-read-300", .requiresUserfaultfd(anyBacking), arguments: Backing.all)
     func largeBatch(backing: Backing) throws {

@@ -9,7 +9,7 @@ let mappingEvents: Features = [.unmapEvents, .remapEvents]
 // Holes are made, which another thread could fill: exit tests.
 @Suite(
     "Mappings that move", .requiresUserfaultfd(anyBacking.union(mappingEvents).union(anyProtection)),
-    .timeLimit(.minutes(1)))
+    .timeLimit(.minutes(5)))
 struct RemapCases {
     @Test("46. remap", arguments: Backing.all)
     func remap(backing: Backing) async throws {

@@ -33,7 +33,7 @@ private let noHugeSizes: Comment =
 // Mappings that move leave holes, which another thread could fill: exit tests.
 @Suite(
     "Write-protection and mremap", .requiresUserfaultfd([.writeProtectFaults, .writeProtectSharedMemory]),
-    .timeLimit(.minutes(1)))
+    .timeLimit(.minutes(5)))
 struct RemappedProtectionCases {
     @Test("25. wp-mremap-base", arguments: [Backing.anonymous, .shared])
     func basePages(backing: Backing) async {

@@ -5,7 +5,7 @@ import Testing
 import Userfault
 
 @Suite(
-    "Pages that are dropped", .requiresUserfaultfd(anyBacking.union(.removeEvents)), .timeLimit(.minutes(1)))
+    "Pages that are dropped", .requiresUserfaultfd(anyBacking.union(.removeEvents)), .timeLimit(.minutes(5)))
 struct RemoveCases {
     @Test("45. remove-blocks-until-read", arguments: Backing.all)
     func blocks(backing: Backing) throws {

@@ -7,7 +7,7 @@ import Userfault
 /// A handler that does what a handler must not, and how somebody else finds out.
 @Suite(
     "Handlers that wait for themselves", .requiresUserfaultfd(anyBacking.union(.threadID)),
-    .timeLimit(.minutes(1)))
+    .timeLimit(.minutes(5)))
 struct SelfFaultCases {
     @Test("54. self-fault detected by THREAD_ID", arguments: Backing.all)
     func byThread(backing: Backing) async throws {

@@ -62,7 +62,7 @@ private final class BusServer: Sendable {
     }
 }
 
-@Suite("Signals and poison", .timeLimit(.minutes(1)))
+@Suite("Signals and poison", .timeLimit(.minutes(5)))
 struct SignalCases {
     @Test("18. sigbus", .requiresUserfaultfd([.sigbus, .forkEvents]), arguments: Backing.all)
     func sigbus(backing: Backing) async throws {

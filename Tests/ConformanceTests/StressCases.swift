@@ -6,7 +6,7 @@ import Testing
 import Userfault
 
 // The short version: a few bounces. The shape is the kernel's.
-@Suite("Stress", .timeLimit(.minutes(1)))
+@Suite("Stress", .timeLimit(.minutes(5)))
 struct StressCases {
     @Test(
         "24. stress", .requiresUserfaultfd([.writeProtectFaults, .writeProtectSharedMemory]),

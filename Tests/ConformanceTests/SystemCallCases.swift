@@ -4,7 +4,7 @@ import Glibc
 import Testing
 import Userfault
 
-@Suite("Signals and system calls", .requiresUserfaultfd(anyBacking), .timeLimit(.minutes(1)))
+@Suite("Signals and system calls", .requiresUserfaultfd(anyBacking), .timeLimit(.minutes(5)))
 struct SystemCallCases {
     // Handlers are of the whole process: exit tests.
     @Test("42. signal-duplicates", .requiresUserfaultfd(.threadID), arguments: Backing.all)

@@ -6,7 +6,7 @@ import Userfault
 
 // Holes are made, which another thread could fill: exit tests.
 @Suite(
-    "Mappings that go", .requiresUserfaultfd(anyBacking.union(mappingEvents)), .timeLimit(.minutes(1)))
+    "Mappings that go", .requiresUserfaultfd(anyBacking.union(mappingEvents)), .timeLimit(.minutes(5)))
 struct UnmapCases {
     @Test("41. munmap-under-waiter", arguments: Backing.all)
     func unmapUnderWaiter(backing: Backing) async throws {
@@ -27,7 +27,7 @@ struct UnmapCases {
     }
 }
 
-@Suite("Processes that end", .requiresUserfaultfd(ending), .timeLimit(.minutes(1)))
+@Suite("Processes that end", .requiresUserfaultfd(ending), .timeLimit(.minutes(5)))
 struct EndingCases {
     // Nobody need read for a process to end or to run something else.
     @Test("46. exit and exec are silent", arguments: [false, true])

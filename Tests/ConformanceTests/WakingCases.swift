@@ -3,7 +3,7 @@ import FaultlineTestKit
 import Testing
 import Userfault
 
-@Suite("Waiting and waking", .requiresUserfaultfd(anyBacking), .timeLimit(.minutes(1)))
+@Suite("Waiting and waking", .requiresUserfaultfd(anyBacking), .timeLimit(.minutes(5)))
 struct WakingCases {
     @Test("28. same-page-n-waiters", .requiresUserfaultfd(.threadID), arguments: Backing.all)
     func samePage(backing: Backing) throws {

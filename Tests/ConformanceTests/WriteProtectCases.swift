@@ -4,7 +4,7 @@ import Glibc
 import Testing
 import Userfault
 
-@Suite("Write-protection", .timeLimit(.minutes(1)))
+@Suite("Write-protection", .timeLimit(.minutes(5)))
 struct WriteProtectCases {
     @Test("14. wp-unpopulated", .requiresUserfaultfd([.writeProtectFaults, .writeProtectUnpopulated]))
     func unpopulated() throws {

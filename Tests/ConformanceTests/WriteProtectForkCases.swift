@@ -17,7 +17,7 @@ let canPinOtherwise: Bool = {
 let noPinning: Comment = "needs a kernel with CONFIG_GUP_TEST, or io_uring, to pin pages"
 
 // Forks are for exit tests: they would make the pages of other tests shared.
-@Suite("Write-protection and forks", .requiresUserfaultfd(forking), .timeLimit(.minutes(1)))
+@Suite("Write-protection and forks", .requiresUserfaultfd(forking), .timeLimit(.minutes(5)))
 struct WriteProtectForkCases {
     @Test("10. wp-fork", arguments: Backing.all)
     func fork(backing: Backing) async throws {

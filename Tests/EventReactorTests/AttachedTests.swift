@@ -1,7 +1,7 @@
 import EventReactor
 import Testing
 
-@Suite("Attached to a host's event_base", .timeLimit(.minutes(1)))
+@Suite("Attached to a host's event_base", .timeLimit(.minutes(5)))
 struct AttachedTests {
     @Test("Jobs, descriptors, timers and end-of-turn work are served by the host's loop")
     func everything() async throws {

@@ -3,7 +3,7 @@ import Glibc
 import Testing
 
 /// Each thing that a task can wait for, on the loop and elsewhere.
-@Suite("Cancellation and shutdown of waiting calls", .timeLimit(.minutes(1)))
+@Suite("Cancellation and shutdown of waiting calls", .timeLimit(.minutes(5)))
 struct ConnectionCancellationTests {
     enum Waiting: CaseIterable, Sendable {
         case read, exactly, line, write, flush, finish, accept, iteration, connect, localConnect

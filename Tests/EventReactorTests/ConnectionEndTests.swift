@@ -2,7 +2,7 @@ import EventReactor
 import Glibc
 import Testing
 
-@Suite("How connections end", .timeLimit(.minutes(1)))
+@Suite("How connections end", .timeLimit(.minutes(5)))
 struct ConnectionEndTests {
     @Test("After a half-close the other direction goes on")
     func halfClose() async throws {

@@ -2,7 +2,7 @@ import EventReactor
 import Glibc
 import Testing
 
-@Suite("Connections", .timeLimit(.minutes(1)))
+@Suite("Connections", .timeLimit(.minutes(5)))
 struct ConnectionTests {
     @Test("An echo server answers over TCP and over UNIX sockets", arguments: [false, true])
     func echoes(isLocal: Bool) async throws {

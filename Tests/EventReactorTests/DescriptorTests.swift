@@ -2,7 +2,7 @@ import EventReactor
 import Glibc
 import Testing
 
-@Suite("Descriptors", .timeLimit(.minutes(1)))
+@Suite("Descriptors", .timeLimit(.minutes(5)))
 struct DescriptorTests {
     @Test("What cannot be watched is refused with a reason")
     func refused() async throws {

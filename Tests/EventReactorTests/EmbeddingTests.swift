@@ -1,7 +1,7 @@
 import EventReactor
 import Testing
 
-@Suite("Three ways to embed", .timeLimit(.minutes(1)))
+@Suite("Three ways to embed", .timeLimit(.minutes(5)))
 struct EmbeddingTests {
     @Test("A reactor with its own thread runs closures on it and returns their values")
     func ownThread() async throws {

@@ -19,7 +19,7 @@ private actor OnReactor {
     }
 }
 
-@Suite("Executor", .timeLimit(.minutes(1)))
+@Suite("Executor", .timeLimit(.minutes(5)))
 struct ExecutorTests {
     @Test("Jobs run in the order in which they were enqueued, from the loop and from elsewhere")
     func order() async throws {

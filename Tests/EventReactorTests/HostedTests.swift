@@ -1,7 +1,7 @@
 import EventReactor
 import Testing
 
-@Suite("Driven by the host", .timeLimit(.minutes(1)))
+@Suite("Driven by the host", .timeLimit(.minutes(5)))
 struct HostedTests {
     @Test("run() serves until shutdown, on the thread that called it")
     func run() async throws {

@@ -2,7 +2,7 @@ import EventReactor
 import Glibc
 import Testing
 
-@Suite("Listeners", .timeLimit(.minutes(1)))
+@Suite("Listeners", .timeLimit(.minutes(5)))
 struct ListenerTests {
     @Test("Port 0 becomes a real one, IPv6 works where there is any, and a second listener is refused")
     func addresses() async throws {

@@ -3,7 +3,7 @@ import EventReactor
 import Glibc
 import Testing
 
-@Suite("Making message sockets", .timeLimit(.minutes(1)))
+@Suite("Making message sockets", .timeLimit(.minutes(5)))
 struct MessageSetupTests {
     @Test(
         "A listener hands its sockets out for messages, of either kind", arguments: bothKinds, [true, false])

@@ -3,7 +3,7 @@ import EventReactor
 import Glibc
 import Testing
 
-@Suite("Messages with descriptors", .timeLimit(.minutes(1)))
+@Suite("Messages with descriptors", .timeLimit(.minutes(5)))
 struct MessageTests {
     @Test("Bytes and descriptors arrive, owned and closed on exec", arguments: bothKinds, [true, false])
     func transfer(kind: SocketKind, onLoop: Bool) async throws {

@@ -4,7 +4,7 @@ import Glibc
 import Synchronization
 import Testing
 
-@Suite("Waiting for messages", .timeLimit(.minutes(1)))
+@Suite("Waiting for messages", .timeLimit(.minutes(5)))
 struct MessageWaitingTests {
     @Test("Large messages of several tasks stay whole and in order, however slowly they are read")
     func backPressure() async throws {

@@ -1,7 +1,7 @@
 import EventReactor
 import Testing
 
-@Suite("Misuse traps", .timeLimit(.minutes(1)))
+@Suite("Misuse traps", .timeLimit(.minutes(5)))
 struct MisuseTests {
     @Test("A loop-bound value can be opened on the loop")
     func loopBound() async throws {

@@ -5,7 +5,7 @@ import Testing
 
 // With real peers, each test in a process of its own: a forked child has copies of all descriptors, which other tests
 // would wait for.
-@Suite("Peers of other processes", .timeLimit(.minutes(1)))
+@Suite("Peers of other processes", .timeLimit(.minutes(5)))
 struct PeerTests {
     @Test("Policies permit whom they say")
     func policies() {

@@ -3,7 +3,7 @@ import EventReactor
 import Glibc
 import Testing
 
-@Suite("Processes", .timeLimit(.minutes(1)))
+@Suite("Processes", .timeLimit(.minutes(5)))
 struct ProcessTests {
     /// Remembers, on the loop, that it was told.
     final class Observer: ProcessExitObserver, Sendable {

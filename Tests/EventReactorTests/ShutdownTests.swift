@@ -2,7 +2,7 @@ import EventReactor
 import Glibc
 import Testing
 
-@Suite("Shutdown", .timeLimit(.minutes(1)))
+@Suite("Shutdown", .timeLimit(.minutes(5)))
 struct ShutdownTests {
     @Test("Whoever waits is resumed with shutDown")
     func waiters() async throws {

@@ -4,7 +4,7 @@ import Testing
 
 // libevent serves the signals of one loop at a time, and they belong to the process: one test after the other. The signals used here
 // are ignored by default, so that one that comes late does no harm.
-@Suite("Signals", .serialized, .timeLimit(.minutes(1)))
+@Suite("Signals", .serialized, .timeLimit(.minutes(5)))
 struct SignalTests {
     @Test("A signal is delivered, by its number")
     func delivered() async throws {

@@ -3,7 +3,7 @@ import EventReactor
 import Glibc
 import Testing
 
-@Suite("Spin sources", .timeLimit(.minutes(1)))
+@Suite("Spin sources", .timeLimit(.minutes(5)))
 struct SpinSourceTests {
     /// An eventfd that is read without asking the kernel's queue first.
     ///

@@ -2,7 +2,7 @@ import EventReactor
 import Glibc
 import Testing
 
-@Suite("Stall detector", .timeLimit(.minutes(1)))
+@Suite("Stall detector", .timeLimit(.minutes(5)))
 struct StallTests {
     /// A reactor with a detector, and what it reports.
     private func makeReactor() throws -> (reactor: Reactor, reports: Log<StallReport>) {

@@ -1,7 +1,7 @@
 import EventReactor
 import Testing
 
-@Suite("Timer queue", .timeLimit(.minutes(1)))
+@Suite("Timer queue", .timeLimit(.minutes(5)))
 struct TimerQueueTests {
     private final class Nothing: TimerHandler {
         func timerFired(_ id: TimerID) {}

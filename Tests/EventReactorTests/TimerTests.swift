@@ -2,7 +2,7 @@ import EventReactor
 import Synchronization
 import Testing
 
-@Suite("Timers", .timeLimit(.minutes(1)))
+@Suite("Timers", .timeLimit(.minutes(5)))
 struct TimerTests {
     // A sanitizer makes everything some ten times slower.
     #if SANITIZED

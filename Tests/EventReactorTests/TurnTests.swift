@@ -2,7 +2,7 @@ import EventReactor
 import Synchronization
 import Testing
 
-@Suite("One turn", .timeLimit(.minutes(1)))
+@Suite("One turn", .timeLimit(.minutes(5)))
 struct TurnTests {
     /// A job that enqueues itself until told to stop.
     private final class Spinner: Sendable {

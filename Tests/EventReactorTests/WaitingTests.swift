@@ -2,7 +2,7 @@ import EventReactor
 import Glibc
 import Testing
 
-@Suite("Waiting strategies", .timeLimit(.minutes(1)))
+@Suite("Waiting strategies", .timeLimit(.minutes(5)))
 struct WaitingTests {
     /// Long enough for a thread of the test to do its part however busy the machine is.
     private static let long = Duration.seconds(1)

@@ -4,7 +4,7 @@ import FaultlineTestKit
 import Testing
 import Userfault
 
-@Suite("Descriptions of memory", .timeLimit(.minutes(1)))
+@Suite("Descriptions of memory", .timeLimit(.minutes(5)))
 struct AdoptionDescriptionTests {
     typealias Area = MemoryDescription.Area
     static let page = SystemPage.size

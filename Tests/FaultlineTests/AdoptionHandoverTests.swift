@@ -6,7 +6,7 @@ import Testing
 import Userfault
 
 /// The sender's side. Here it is this process that hands memory over, to itself.
-@Suite("Handing memory over", .requiresUserfaultfd, .timeLimit(.minutes(1)))
+@Suite("Handing memory over", .requiresUserfaultfd, .timeLimit(.minutes(5)))
 struct AdoptionHandoverTests {
     /// Memory of this process, registered with a descriptor.
     private final class Held: Sendable {

@@ -6,7 +6,7 @@ import Glibc
 import Testing
 import Userfault
 
-@Suite("Refused handovers", .requiresUserfaultfd, .timeLimit(.minutes(1)))
+@Suite("Refused handovers", .requiresUserfaultfd, .timeLimit(.minutes(5)))
 struct AdoptionRefusalTests {
     /// A peer, what is said of it, and how it exits.
     struct Row: Sendable {

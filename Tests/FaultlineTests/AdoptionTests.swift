@@ -7,7 +7,7 @@ import Testing
 import Userfault
 
 // With real processes, each test in a process of its own.
-@Suite("Memory of other processes", .requiresUserfaultfd, .timeLimit(.minutes(1)))
+@Suite("Memory of other processes", .requiresUserfaultfd, .timeLimit(.minutes(5)))
 struct AdoptionTests {
     @Test("A process's pages are filled until it exits", arguments: [false, true], [false, true])
     func one(isShared: Bool, inPackets: Bool) async {

@@ -7,7 +7,7 @@ import Userfault
 /// Tracking and snapshots of memory in pages of 2 MiB.
 @Suite(
     .requiresUserfaultfd([.writeProtectFaults, .writeProtectUnpopulated]), .requiresHugePages,
-    .timeLimit(.minutes(1)))
+    .timeLimit(.minutes(5)))
 struct DirtyHugePageTests {
     private static let engines: [DirtyTracker.Engine] =
         UserfaultfdRequirement.unmet(.asynchronousWriteProtect, kernelFaults: false) == nil

@@ -31,7 +31,7 @@ private final class PlainMemory: Sendable {
 
 /// Tracking of memory that no handler supplies.
 @Suite(
-    .requiresUserfaultfd([.writeProtectFaults, .writeProtectUnpopulated]), .timeLimit(.minutes(1)))
+    .requiresUserfaultfd([.writeProtectFaults, .writeProtectUnpopulated]), .timeLimit(.minutes(5)))
 struct DirtyMemoryTests {
     @Test(arguments: [nil, DirtyTracker.Engine.messages])
     func `ordinary memory is tracked, by the best engine or the one that is asked for`(
@@ -154,7 +154,7 @@ struct DirtyMemoryTests {
 
 /// What protection leaves behind where pages are absent, and what the pager does about it.
 @Suite(
-    .requiresUserfaultfd([.writeProtectFaults, .writeProtectUnpopulated]), .timeLimit(.minutes(1)))
+    .requiresUserfaultfd([.writeProtectFaults, .writeProtectUnpopulated]), .timeLimit(.minutes(5)))
 struct ProtectionMarkTests {
     let page = SystemPage.size
 

@@ -17,7 +17,7 @@ private func withPager<T>(engine: Engine, _ body: (Pager) async throws -> T) asy
 /// Which pages were written, told by both engines.
 @Suite(
     .requiresUserfaultfd([.writeProtectFaults, .writeProtectUnpopulated]),
-    .timeLimit(.minutes(1)), .serialized)
+    .timeLimit(.minutes(5)), .serialized)
 struct DirtyTrackerTests {
     let page = SystemPage.size
 

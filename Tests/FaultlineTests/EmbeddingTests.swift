@@ -6,7 +6,7 @@ import Testing
 import Userfault
 
 /// Pagers on reactors of every kind.
-@Suite(.requiresUserfaultfd, .timeLimit(.minutes(1)))
+@Suite(.requiresUserfaultfd, .timeLimit(.minutes(5)))
 struct EmbeddingTests {
     let page = SystemPage.size
 

@@ -88,7 +88,7 @@ final class ChildLog: Sendable {
 }
 
 // Each in a process of its own: the children must be of nobody else's making.
-@Suite(.requiresUserfaultfd(.forkEvents), .timeLimit(.minutes(1)))
+@Suite(.requiresUserfaultfd(.forkEvents), .timeLimit(.minutes(5)))
 struct EventForkTests {
     @Test func `a child that nobody serves finds zeroes where pages were missing`() async {
         await #expect(processExitsWith: .success) {

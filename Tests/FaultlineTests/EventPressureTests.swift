@@ -7,7 +7,7 @@ import Testing
 import Userfault
 
 /// Forks while everybody allocates, and while there are no descriptors. Each in a process of its own.
-@Suite(.requiresUserfaultfd(.forkEvents), .serialized, .timeLimit(.minutes(1)))
+@Suite(.requiresUserfaultfd(.forkEvents), .serialized, .timeLimit(.minutes(5)))
 struct EventPressureTests {
     #if !SANITIZED
         /// The C library's fork holds every lock of its allocator while the message is unread. A sanitizer's runtime has locks of

@@ -7,7 +7,7 @@ import Testing
 import Userfault
 
 /// Memory that is moved, grows and shrinks.
-@Suite(.requiresUserfaultfd([.remapEvents, .unmapEvents]), .timeLimit(.minutes(1)))
+@Suite(.requiresUserfaultfd([.remapEvents, .unmapEvents]), .timeLimit(.minutes(5)))
 struct EventRemapTests {
     let page = SystemPage.size
 

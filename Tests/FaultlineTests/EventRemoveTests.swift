@@ -7,7 +7,7 @@ import Testing
 import Userfault
 
 /// Pages whose contents the application drops.
-@Suite(.requiresUserfaultfd(.removeEvents), .timeLimit(.minutes(1)))
+@Suite(.requiresUserfaultfd(.removeEvents), .timeLimit(.minutes(5)))
 struct EventRemoveTests {
     let page = SystemPage.size
     let events = Pager.Configuration(events: .remove)

@@ -181,7 +181,7 @@ private final class Storm: Sendable {
     }
 }
 
-@Suite(.requiresUserfaultfd([.remapEvents, .removeEvents, .unmapEvents, .poison]), .timeLimit(.minutes(1)))
+@Suite(.requiresUserfaultfd([.remapEvents, .removeEvents, .unmapEvents, .poison]), .timeLimit(.minutes(5)))
 struct EventStormTests {
     /// In a process of its own, since there are signals to catch.
     @Test
@@ -227,7 +227,7 @@ struct EventStormTests {
     }
 }
 
-@Suite(.requiresUserfaultfd([.removeEvents, .unmapEvents], kernelFaults: true), .timeLimit(.minutes(1)))
+@Suite(.requiresUserfaultfd([.removeEvents, .unmapEvents], kernelFaults: true), .timeLimit(.minutes(5)))
 struct EventShutdownTests {
     let page = SystemPage.size
 

@@ -4,7 +4,7 @@ import Testing
 import Userfault
 
 /// What changes of the address space do to the tables, against models that go address by address.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct EventTableTests {
     let seed = TestSeed()
 

@@ -10,7 +10,7 @@ import Userfault
 @Suite(
     .requiresUserfaultfd(
         [.writeProtectFaults, .remapEvents, .removeEvents, .unmapEvents, .forkEvents], kernelFaults: true),
-    .timeLimit(.minutes(1)))
+    .timeLimit(.minutes(5)))
 struct EventTrackingTests {
     let page = SystemPage.size
     let options = RegionOptions(isInheritedByFork: true, modes: [.missing, .writeProtect])

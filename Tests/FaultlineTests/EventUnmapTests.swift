@@ -7,7 +7,7 @@ import Testing
 import Userfault
 
 /// Memory that the application unmaps, or maps something else in place of.
-@Suite(.requiresUserfaultfd(.unmapEvents), .timeLimit(.minutes(1)))
+@Suite(.requiresUserfaultfd(.unmapEvents), .timeLimit(.minutes(5)))
 struct EventUnmapTests {
     let page = SystemPage.size
 

@@ -5,7 +5,7 @@ import Testing
 import Userfault
 
 /// The handlers that are included.
-@Suite(.requiresUserfaultfd, .timeLimit(.minutes(1)))
+@Suite(.requiresUserfaultfd, .timeLimit(.minutes(5)))
 struct HandlerTests {
     let page = SystemPage.size
 

@@ -8,7 +8,7 @@ import Userfault
 
 /// Pages that are not to be had, regions that go, and pagers that stop. In processes of their own, where a bus error does
 /// not end the others' tests.
-@Suite(.requiresUserfaultfd([.sigbus, .poison]), .timeLimit(.minutes(1)))
+@Suite(.requiresUserfaultfd([.sigbus, .poison]), .timeLimit(.minutes(5)))
 struct InThreadEndTests {
     @Test func `a page that cannot be supplied is a bus error for its thread, once and again`() async throws {
         await #expect(processExitsWith: .success) {

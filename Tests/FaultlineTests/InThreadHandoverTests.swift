@@ -7,7 +7,7 @@ import Testing
 import Userfault
 
 /// What threads cannot resolve themselves: it goes to the reactor, and they sleep.
-@Suite(.requiresUserfaultfd(.sigbus), .timeLimit(.minutes(1)))
+@Suite(.requiresUserfaultfd(.sigbus), .timeLimit(.minutes(5)))
 struct InThreadHandoverTests {
     let page = SystemPage.size
 

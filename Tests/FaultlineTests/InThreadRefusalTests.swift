@@ -5,7 +5,7 @@ import Testing
 import Userfault
 
 /// What a pager that resolves in-thread cannot do, it says.
-@Suite(.requiresUserfaultfd(.sigbus), .timeLimit(.minutes(1)))
+@Suite(.requiresUserfaultfd(.sigbus), .timeLimit(.minutes(5)))
 struct InThreadRefusalTests {
     let page = SystemPage.size
 

@@ -6,7 +6,7 @@ import Testing
 import Userfault
 
 /// Pages that threads install themselves, from what is in memory.
-@Suite(.requiresUserfaultfd(.sigbus), .timeLimit(.minutes(1)))
+@Suite(.requiresUserfaultfd(.sigbus), .timeLimit(.minutes(5)))
 struct InThreadServingTests {
     let page = SystemPage.size
 

@@ -7,7 +7,7 @@ import Testing
 import Userfault
 
 /// The handler of SIGBUS among others. In processes of their own, since there is one for a whole process.
-@Suite(.requiresUserfaultfd([.sigbus, .poison]), .timeLimit(.minutes(1)))
+@Suite(.requiresUserfaultfd([.sigbus, .poison]), .timeLimit(.minutes(5)))
 struct InThreadSignalTests {
     @Test func `a bus error elsewhere goes to the handler that was there before, as if there were no other`()
         async throws

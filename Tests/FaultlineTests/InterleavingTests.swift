@@ -5,7 +5,7 @@ import Testing
 import Userfault
 
 /// What the kernel answers when others are faster, or the address space is changing.
-@Suite(.requiresUserfaultfd, .timeLimit(.minutes(1)))
+@Suite(.requiresUserfaultfd, .timeLimit(.minutes(5)))
 struct InterleavingTests {
     let page = SystemPage.size
 

@@ -6,7 +6,7 @@ import Testing
 import Userfault
 
 /// What always holds, whatever the kernel, the handlers and the owner do: the numbered list of docs/architecture.md.
-@Suite(.requiresKernelFaults, .timeLimit(.minutes(1)))
+@Suite(.requiresKernelFaults, .timeLimit(.minutes(5)))
 struct InvariantTests {
     let page = SystemPage.size
     let seed = TestSeed()

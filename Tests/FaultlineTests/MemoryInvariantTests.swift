@@ -5,7 +5,7 @@ import Testing
 import Userfault
 
 /// In processes of their own, whose memory and time nobody else uses.
-@Suite(.requiresUserfaultfd, .timeLimit(.minutes(1)))
+@Suite(.requiresUserfaultfd, .timeLimit(.minutes(5)))
 struct MemoryInvariantTests {
     @Test func `invariant 6: memory grows with what is touched, not with the region`() async throws {
         await #expect(processExitsWith: .success) {

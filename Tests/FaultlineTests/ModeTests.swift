@@ -5,7 +5,7 @@ import Testing
 import Userfault
 
 /// Minor faults, write protection, moves, shared memory and huge pages.
-@Suite(.timeLimit(.minutes(1)), .requiresUserfaultfd)
+@Suite(.timeLimit(.minutes(5)), .requiresUserfaultfd)
 struct ModeTests {
     let page = SystemPage.size
 

@@ -4,7 +4,7 @@ import Testing
 import Userfault
 
 /// Buffers, and the pool they come from and go back to.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct PageBufferTests {
     let page = SystemPage.size
     let pool = PageBufferPool(pageSize: SystemPage.size)

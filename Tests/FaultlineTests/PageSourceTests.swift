@@ -5,7 +5,7 @@ import Testing
 import Userfault
 
 /// Sources, and answers that copy from them.
-@Suite(.requiresUserfaultfd, .timeLimit(.minutes(1)))
+@Suite(.requiresUserfaultfd, .timeLimit(.minutes(5)))
 struct PageSourceTests {
     let page = SystemPage.size
 

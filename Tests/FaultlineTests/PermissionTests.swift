@@ -5,7 +5,7 @@ import Testing
 import Userfault
 
 /// What someone without privileges gets. In processes of their own: privileges that are given up are gone.
-@Suite(.requiresUserfaultfd, .timeLimit(.minutes(1)))
+@Suite(.requiresUserfaultfd, .timeLimit(.minutes(5)))
 struct PermissionTests {
     @Test func `an ordinary user gets faults of user mode, or is told what to do`() async throws {
         await #expect(processExitsWith: .success) {

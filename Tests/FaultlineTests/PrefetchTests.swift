@@ -4,7 +4,7 @@ import FaultlineTestKit
 import Testing
 import Userfault
 
-@Suite(.requiresUserfaultfd, .timeLimit(.minutes(1)))
+@Suite(.requiresUserfaultfd, .timeLimit(.minutes(5)))
 struct PrefetchTests {
     let page = SystemPage.size
 

@@ -3,7 +3,7 @@ import FaultlineTestKit
 import Testing
 
 /// Read-ahead against readers whose course is known.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct ReadAheadModelTests {
     let seed = TestSeed()
 

@@ -4,7 +4,7 @@ import FaultlineTestKit
 import Testing
 import Userfault
 
-@Suite("Read-ahead", .requiresUserfaultfd, .timeLimit(.minutes(1)))
+@Suite("Read-ahead", .requiresUserfaultfd, .timeLimit(.minutes(5)))
 struct ReadAheadTests {
     let page = SystemPage.size
     let ahead = RegionOptions(readAhead: .adaptive)

@@ -4,7 +4,7 @@ import FaultlineTestKit
 import Testing
 import Userfault
 
-@Suite(.requiresUserfaultfd, .timeLimit(.minutes(1)), .serialized)
+@Suite(.requiresUserfaultfd, .timeLimit(.minutes(5)), .serialized)
 struct ScaleTests {
     let page = SystemPage.size
 

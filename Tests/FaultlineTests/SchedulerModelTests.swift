@@ -4,7 +4,7 @@ import Testing
 import Userfault
 
 /// The scheduler against a kernel that is a dictionary of pages, and that does as little as a real one may.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct SchedulerModelTests {
     typealias TestScheduler = Scheduler<Int>
 

@@ -14,7 +14,7 @@ import Userfault
 #endif
 
 /// The small machines around the scheduler against models that are too simple to be wrong.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct SchedulingModelTests {
     let seed = TestSeed()
 

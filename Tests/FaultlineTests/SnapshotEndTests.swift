@@ -9,7 +9,7 @@ private struct TargetIsFull: Error {}
 
 /// How snapshots end before their time: nobody waits, nothing stays protected, no write is lost, and the next one succeeds.
 @Suite(
-    .requiresUserfaultfd([.writeProtectFaults, .writeProtectUnpopulated]), .timeLimit(.minutes(1)),
+    .requiresUserfaultfd([.writeProtectFaults, .writeProtectUnpopulated]), .timeLimit(.minutes(5)),
     .serialized)
 struct SnapshotEndTests {
     let page = SystemPage.size
@@ -190,7 +190,7 @@ struct SnapshotEndTests {
 
 /// Snapshots in files.
 @Suite(
-    .requiresUserfaultfd([.writeProtectFaults, .writeProtectUnpopulated]), .timeLimit(.minutes(1)))
+    .requiresUserfaultfd([.writeProtectFaults, .writeProtectUnpopulated]), .timeLimit(.minutes(5)))
 struct SnapshotFileTests {
     let page = SystemPage.size
 

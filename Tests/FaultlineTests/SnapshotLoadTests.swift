@@ -6,7 +6,7 @@ import Userfault
 
 /// Images of regions that threads write to all the time.
 @Suite(
-    .requiresUserfaultfd([.writeProtectFaults, .writeProtectUnpopulated]), .timeLimit(.minutes(1)),
+    .requiresUserfaultfd([.writeProtectFaults, .writeProtectUnpopulated]), .timeLimit(.minutes(5)),
     .serialized)
 struct SnapshotLoadTests {
     let page = SystemPage.size

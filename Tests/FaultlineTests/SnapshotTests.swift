@@ -6,7 +6,7 @@ import Userfault
 
 /// Images of regions that nobody writes to in a hurry: what they hold, what is left out, and how they end.
 @Suite(
-    .requiresUserfaultfd([.writeProtectFaults, .writeProtectUnpopulated]), .timeLimit(.minutes(1)))
+    .requiresUserfaultfd([.writeProtectFaults, .writeProtectUnpopulated]), .timeLimit(.minutes(5)))
 struct SnapshotTests {
     let page = SystemPage.size
 

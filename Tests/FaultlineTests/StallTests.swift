@@ -6,7 +6,7 @@ import Testing
 import Userfault
 
 /// The stall detector says whose handler holds the loop.
-@Suite(.requiresUserfaultfd, .timeLimit(.minutes(1)))
+@Suite(.requiresUserfaultfd, .timeLimit(.minutes(5)))
 struct StallTests {
     @Test(arguments: [true, false])
     func `a handler that blocks the loop is reported with the name of its region`(synchronous: Bool)

@@ -5,7 +5,7 @@ import Testing
 import Userfault
 
 /// Handlers that wait for other sources of their own reactor.
-@Suite(.requiresUserfaultfd, .timeLimit(.minutes(1)))
+@Suite(.requiresUserfaultfd, .timeLimit(.minutes(5)))
 struct SuspensionTests {
     let page = SystemPage.size
 

@@ -4,7 +4,7 @@ import Testing
 import Userfault
 
 /// The tables against models that are too simple to be wrong.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct TableModelTests {
     let seed = TestSeed()
 

@@ -1,7 +1,7 @@
 import Testing
 import Userfault
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct AddressRangeTests {
     let range = AddressRange(start: 0x1000, byteCount: 0x2000)
 

@@ -2,7 +2,7 @@ import Glibc
 import Testing
 import Userfault
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct DecodingTests {
     let range = AddressRange(start: 0x10000, byteCount: 0x4000)
 

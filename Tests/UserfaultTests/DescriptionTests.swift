@@ -1,7 +1,7 @@
 import Testing
 import Userfault
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct DescriptionTests {
     @Test func `option sets print names, and bits without one in hexadecimal`() {
         #expect(Features().description == "[]")

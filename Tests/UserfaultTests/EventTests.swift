@@ -5,7 +5,7 @@ import Testing
 import Userfault
 
 /// Messages about the address space, really provoked on memory of the test's own.
-@Suite(.requiresUserfaultfd, .timeLimit(.minutes(1)))
+@Suite(.requiresUserfaultfd, .timeLimit(.minutes(5)))
 struct EventTests {
     @Test(.requiresUserfaultfd(.removeEvents))
     func `dropping pages is told, and fills wait for it`() throws {

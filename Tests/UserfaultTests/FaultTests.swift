@@ -4,7 +4,7 @@ import Glibc
 import Testing
 import Userfault
 
-@Suite(.requiresUserfaultfd, .timeLimit(.minutes(1)))
+@Suite(.requiresUserfaultfd, .timeLimit(.minutes(5)))
 struct FaultTests {
     @Test func `a read of a missing page`() throws {
         let trapped = try Trapped()

@@ -5,7 +5,7 @@ import Testing
 import Userfault
 
 // Each in a process of its own: while such a descriptor exists, every fork of its process sends it a message.
-@Suite(.requiresUserfaultfd(.forkEvents), .timeLimit(.minutes(1)))
+@Suite(.requiresUserfaultfd(.forkEvents), .timeLimit(.minutes(5)))
 struct ForkTests {
     @Test func `the child's faults come by a descriptor of its own`() async {
         await #expect(processExitsWith: .success) {

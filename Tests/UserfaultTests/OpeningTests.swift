@@ -4,7 +4,7 @@ import Glibc
 import Testing
 import Userfault
 
-@Suite(.requiresUserfaultfd, .timeLimit(.minutes(1)))
+@Suite(.requiresUserfaultfd, .timeLimit(.minutes(5)))
 struct OpeningTests {
     @Test func `opens without blocking, not inherited by exec`() throws {
         let descriptor = try Userfaultfd()

@@ -5,7 +5,7 @@ import Testing
 import Userfault
 
 // What each call answers in which case is a table of the conformance tests. Here is what it does to the pages.
-@Suite(.requiresUserfaultfd, .timeLimit(.minutes(1)))
+@Suite(.requiresUserfaultfd, .timeLimit(.minutes(5)))
 struct OutcomeTests {
     @Test func `what is copied is what is there`() throws {
         let trapped = try Trapped()

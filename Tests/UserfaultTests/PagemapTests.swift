@@ -4,7 +4,7 @@ import Glibc
 import Testing
 import Userfault
 
-@Suite(.requiresUserfaultfd([.writeProtectFaults, .asynchronousWriteProtect]), .timeLimit(.minutes(1)))
+@Suite(.requiresUserfaultfd([.writeProtectFaults, .asynchronousWriteProtect]), .timeLimit(.minutes(5)))
 struct PagemapTests {
     @Test func `an entry tells what is there`() throws {
         let scanner = try PagemapScanner()

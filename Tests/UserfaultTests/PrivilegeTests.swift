@@ -7,7 +7,7 @@ import Userfault
 /// What someone without privileges gets. The privileges are taken from one thread only, so that other tests keep theirs.
 @Suite(
     .requiresUserfaultfd, .enabled(if: ctest_is_root() != 0, "needs root, to give it up"),
-    .timeLimit(.minutes(1)))
+    .timeLimit(.minutes(5)))
 struct PrivilegeTests {
     @Test(.enabled(if: refusesOthers, "here everyone may open a userfaultfd"))
     func `each way that was refused is told, with what to do`() throws {

@@ -5,7 +5,7 @@ import Testing
 import Userfault
 
 // What each call answers in which case is a table of the conformance tests.
-@Suite(.requiresUserfaultfd([.missingSharedMemory, .missingHugePages]), .timeLimit(.minutes(1)))
+@Suite(.requiresUserfaultfd([.missingSharedMemory, .missingHugePages]), .timeLimit(.minutes(5)))
 struct RegistrationTests {
     @Test func `registering says what may be done`() throws {
         let descriptor = try Userfaultfd()

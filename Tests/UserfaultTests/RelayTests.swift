@@ -5,7 +5,7 @@ import Testing
 import Userfault
 
 /// The thread that reads messages, on a pipe in place of a userfaultfd: what it reads are 32 bytes at a time here as there.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct RelayTests {
     /// EPOLLIN | EPOLLET
     private static let readableEdges: UInt32 = 1 | 1 << 31

@@ -3,7 +3,7 @@ import Userfault
 
 @testable import FaultlineBench
 
-@Suite(.timeLimit(.minutes(1))) struct DirtyTests {
+@Suite(.timeLimit(.minutes(5))) struct DirtyTests {
     private static let available = (try? Userfaultfd.probe().availableFeatures) ?? []
     private static let variants = DirtyScenario().variants.filter {
         available.isSuperset(of: $0.features) && ($0.features.isEmpty || UserfaultAccess.probe().isOpen)

@@ -33,7 +33,7 @@ import Testing
     }
 
     @Test(
-        .enabled(if: UserfaultAccess.probe().isOpen), .timeLimit(.minutes(1)),
+        .enabled(if: UserfaultAccess.probe().isOpen), .timeLimit(.minutes(5)),
         arguments: [CVariant.Style.read, .epoll, .batch, .merged, .signal])
     func everyBaselineServesEveryPage(style: CVariant.Style) async throws {
         let run = TouchRun(

@@ -3,7 +3,7 @@ import Userfault
 
 @testable import FaultlineBench
 
-@Suite(.enabled(if: UserfaultAccess.probe().isOpen), .timeLimit(.minutes(1)))
+@Suite(.enabled(if: UserfaultAccess.probe().isOpen), .timeLimit(.minutes(5)))
 struct OperationsTests {
     /// What this kernel has.
     static let operations = PageOperation.allCases.filter { operation in

@@ -4,7 +4,7 @@ import Userfault
 
 @testable import FaultlineBench
 
-@Suite(.timeLimit(.minutes(1))) struct SnapshotTests {
+@Suite(.timeLimit(.minutes(5))) struct SnapshotTests {
     private func run(_ variant: any SnapshotVariant, threads: Int) async throws -> SnapshotRun.Result {
         let run = SnapshotRun(pages: 2048, threads: threads, seed: 9, placement: try Placement(.none))
         return try await run.measure(variant)

@@ -10,7 +10,7 @@ import Userfault
 private let hasUserfaultfd = (try? Userfaultfd.probe()) != nil
 
 /// What the program is for: corruption and hangs must be noticed.
-@Suite(.timeLimit(.minutes(1))) struct DetectionTests {
+@Suite(.timeLimit(.minutes(5))) struct DetectionTests {
     private let page = SystemPage.size
 
     private func lockers(

@@ -11,6 +11,7 @@ extension PagerCore: EndOfTurnWork {
 
     /// Carries out what is pending: copies first, in ascending order, then the wakes.
     func commit() {
+        defer { if !answeredPrefetches.isEmpty { resumePrefetches() } }
         guard scheduler.hasPending else { return flushWakes() }
         let pages = scheduler.beginCommit()
         let wakesAtOnce = configuration.wakePolicy.wakesAtOnce(pages: pages)

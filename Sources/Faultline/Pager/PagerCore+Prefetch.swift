@@ -81,13 +81,23 @@ extension PagerCore {
     }
 
     func end(_ prefetch: Prefetch) {
-        guard prefetches.removeValue(forKey: prefetch.number) != nil else { return }
-        prefetch.waiter?.resume(returning: prefetch.progress)
-        prefetch.waiter = nil
+        guard prefetches.removeValue(forKey: prefetch.number) != nil, prefetch.waiter != nil else { return }
+        answeredPrefetches.append(prefetch)
+        // Otherwise the answers, or some of them, are still to be carried out.
+        if !scheduler.hasPending { resumePrefetches() }
+    }
+
+    /// Lets those go on whose pages are there now.
+    func resumePrefetches() {
+        guard parked.isEmpty, !answeredPrefetches.isEmpty else { return }
+        for prefetch in answeredPrefetches { prefetch.resume() }
+        answeredPrefetches.removeAll()
     }
 
     /// The region goes, or all of them: nobody is left waiting.
     func endPrefetches(of region: RegionState) {
         for prefetch in prefetches.values where prefetch.region === region { end(prefetch) }
+        for prefetch in answeredPrefetches where prefetch.region === region { prefetch.resume() }
+        answeredPrefetches.removeAll { $0.region === region }
     }
 }

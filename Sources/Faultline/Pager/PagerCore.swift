@@ -101,6 +101,8 @@ final class PagerCore {
     /// Whether the answers to the faults being read wake their threads themselves.
     var wakesAtOnce = true
     var prefetches: [Int: Prefetch] = [:]
+    /// Those whose answers have come and may have to be carried out yet.
+    var answeredPrefetches: [Prefetch] = []
     var lastPrefetch = 0
     var suspects = SuspectPages()
     var lifecycle = Lifecycle.serving

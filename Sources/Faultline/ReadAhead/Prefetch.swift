@@ -47,6 +47,11 @@ final class Prefetch {
 
     var isExhausted: Bool { rest.isEmpty }
 
+    func resume() {
+        waiter?.resume(returning: progress)
+        waiter = nil
+    }
+
     /// Takes the next pages in order, no more than a chunk, and puts neighbours together: they cost one request.
     func takeChunk() -> [Range<Int>] {
         var taken: [Range<Int>] = []

@@ -2,7 +2,7 @@ internal import EventReactor
 public import Userfault
 
 extension ServedRegion {
-    /// Fills pages that nobody waits for yet, in ascending order, and returns when all have been asked for and answered. Faults go
+    /// Fills pages that nobody waits for yet, in ascending order, and returns when what has been answered is there. Faults go
     /// first: a prefetch takes a chunk of pages in each turn of the reactor. Pages that are there or being supplied are passed
     /// over. Any thread; cancelling the task ends it early.
     ///

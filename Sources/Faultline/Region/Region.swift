@@ -21,6 +21,7 @@ public final class Region: Sendable {
     let mapping: Mapping
     /// Pages come into the region through the pager only.
     let hasOnlySuppliedPages: Bool
+    let memoryKind: MemoryKind
     /// Which faults are the pager's.
     let modes: RegistrationModes
 
@@ -31,6 +32,7 @@ public final class Region: Sendable {
         name = state.options.name
         mapping = state.mapping
         hasOnlySuppliedPages = state.hasOnlySuppliedPages
+        memoryKind = state.memoryKind
         modes = state.options.modes
         self.pager = pager
     }

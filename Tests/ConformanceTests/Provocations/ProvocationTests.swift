@@ -18,7 +18,7 @@ extension Provocation {
     }
 }
 
-@Suite("Every answer of the kernel", .requiresUserfaultfd(anyBacking), .timeLimit(.minutes(1)))
+@Suite("Every answer of the kernel", .requiresUserfaultfd(anyBacking), .timeLimit(.minutes(5)))
 struct ProvocationTests {
     @Test("the list is complete")
     func complete() {

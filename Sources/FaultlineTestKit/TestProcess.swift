@@ -26,12 +26,48 @@ public final class TemporaryFile: Sendable {
     public let path: String
 
     /// A new file that holds `bytes`. Any thread; blocks on the disk.
-    public init(_ bytes: [UInt8]) { path = ThreadCalls.makeFile(bytes) }
+    ///
+    /// - Parameters:
+    ///   - bytes: its contents.
+    ///   - directory: where it is made; `/dev/shm` is in memory.
+    public init(_ bytes: [UInt8], in directory: String = "/tmp") {
+        path = ThreadCalls.makeFile(bytes, in: directory)
+    }
+
+    /// Takes charge of a file that is there.
+    public init(owning path: String) { self.path = path }
 
     deinit { ThreadCalls.remove(path) }
 
+    /// Takes what is not mapped of it out of the page cache, after it was flushed (posix_fadvise(2)). False when the system
+    /// refuses.
+    public func dropFromCache() -> Bool { ThreadCalls.dropFromCache(path) }
+
+    /// All its bytes. Any thread; blocks on the disk.
+    public var bytes: [UInt8] { ThreadCalls.fileBytes(path) }
+
+    /// The bytes of disk that it takes (`st_blocks`).
+    public var diskByteCount: Int { ThreadCalls.diskBytes(path) }
+
     /// Takes all bytes out of it (truncate(2)).
     public func truncate() { ThreadCalls.truncateFile(path) }
+}
+
+/// A directory in memory with room for little (a mounted tmpfs), which lasts as long as this object.
+public final class LimitedDirectory: Sendable {
+    /// Where it is.
+    public let path: String
+
+    /// A new one; nil when mounting is not permitted.
+    public init?(byteCount: Int) {
+        guard let path = ThreadCalls.mountMemory(byteCount) else { return nil }
+        self.path = path
+    }
+
+    deinit { ThreadCalls.unmount(path) }
+
+    /// Whether this process may mount. Tries it.
+    public static var isPermitted: Bool { LimitedDirectory(byteCount: 1 << 16) != nil }
 }
 
 /// A pipe, closed when the last reference goes.

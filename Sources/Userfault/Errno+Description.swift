@@ -28,6 +28,10 @@ extension Errno: CustomStringConvertible {
         case .tooManyFiles: ("EMFILE", "Too many open files")
         case .notATerminal: ("ENOTTY", "Inappropriate ioctl for device")
         case .noSpace: ("ENOSPC", "No space left on device")
+        case .fileTooLarge: ("EFBIG", "File too large")
+        case .quotaExceeded: ("EDQUOT", "Disk quota exceeded")
+        case .readOnlyFileSystem: ("EROFS", "Read-only file system")
+        case .notSupported: ("EOPNOTSUPP", "Operation not supported")
         case .noSystemCall: ("ENOSYS", "Function not implemented")
         default: nil
         }

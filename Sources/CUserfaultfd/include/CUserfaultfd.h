@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 #include "CUserfaultfdCompatibility.h"
+#include "CUserfaultfdFiles.h"
 
 // A result of a call that fills pages: the errno (0: none) and the kernel's *signed* output field.
 struct cuserfaultfd_fill {

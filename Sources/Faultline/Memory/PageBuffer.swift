@@ -81,6 +81,18 @@ public struct PageBuffer: ~Copyable, Sendable {
         storage.isDirty = false
     }
 
+    /// Fills the buffer with the bytes of a store from `offset` on.
+    mutating func read(from store: some PageStore, at offset: Int) async throws {
+        do {
+            try await store.read([StoreRead(offset, into: storage.mapping, 0..<byteCount)])
+        } catch {
+            // A store that goes on writing after it has failed finds memory that nobody else will ever see.
+            storage.isTaken = true
+            throw error
+        }
+        storage.isDirty = false
+    }
+
     /// Gives up the storage without returning it to the pool; whoever takes it does.
     consuming func take() -> PageBufferStorage {
         clearRemains()

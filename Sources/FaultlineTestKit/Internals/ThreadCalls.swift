@@ -113,6 +113,10 @@ enum ThreadCalls {
         return unsafe pointer.pointee
     }
 
+    static func bytes(at address: UInt, count: Int) -> [UInt8] {
+        unsafe [UInt8](UnsafeRawBufferPointer(start: UnsafeRawPointer(bitPattern: address), count: count))
+    }
+
     static func restoreSignal(_ number: CInt) { _ = Glibc.signal(number, SIG_DFL) }
 
     static func ignoreSignal(_ number: CInt) {

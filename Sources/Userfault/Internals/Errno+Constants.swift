@@ -42,6 +42,14 @@ extension Errno {
     public static var notATerminal: Errno { Errno(rawValue: ENOTTY) }
     /// `ENOSPC`: no space left.
     public static var noSpace: Errno { Errno(rawValue: ENOSPC) }
+    /// `EFBIG`: longer than a file may be.
+    public static var fileTooLarge: Errno { Errno(rawValue: EFBIG) }
+    /// `EDQUOT`: the user's share of the disk is used up.
+    public static var quotaExceeded: Errno { Errno(rawValue: EDQUOT) }
+    /// `EROFS`: a file system for reading only.
+    public static var readOnlyFileSystem: Errno { Errno(rawValue: EROFS) }
+    /// `EOPNOTSUPP`: not here.
+    public static var notSupported: Errno { Errno(rawValue: EOPNOTSUPP) }
     /// `ENOSYS`: the kernel does not have this call.
     public static var noSystemCall: Errno { Errno(rawValue: ENOSYS) }
 }

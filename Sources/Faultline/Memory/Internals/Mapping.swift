@@ -86,7 +86,7 @@ package final class Mapping: Sendable {
         }
     }
 
-    private static func map(
+    static func map(
         _ byteCount: Int, _ protection: CInt, _ flags: CInt, _ descriptor: CInt, _ offset: Int
     ) throws(SystemFailure) -> Mapping {
         let base = unsafe mmap(nil, byteCount, protection, flags, descriptor, offset)
@@ -96,7 +96,7 @@ package final class Mapping: Sendable {
         return Mapping(address: UInt(bitPattern: base), byteCount: byteCount, ownsMemory: true)
     }
 
-    private func pointer(_ offset: Int, _ count: Int) -> UnsafeMutableRawPointer {
+    func pointer(_ offset: Int, _ count: Int) -> UnsafeMutableRawPointer {
         precondition(
             offset >= 0 && count >= 0 && offset <= byteCount && count <= byteCount - offset,
             "Faultline: bytes \(offset)..<\(offset &+ count) are outside of a mapping of \(byteCount) bytes")

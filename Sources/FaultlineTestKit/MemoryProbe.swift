@@ -16,6 +16,9 @@ public enum MemoryProbe {
         ThreadCalls.discard(address, byteCount)
     }
 
+    /// Has pages made present, and locked in memory (mlock(2)); false when the system refuses.
+    public static func lock(_ address: UInt, byteCount: Int) -> Bool { ThreadCalls.lock(address, byteCount) }
+
     /// Private anonymous memory that stays until ``unmap(_:byteCount:)``.
     public static func map(byteCount: Int) -> UInt { ThreadCalls.mapAnonymous(byteCount) }
 

@@ -8,7 +8,7 @@ package final class ScriptedKernel: FaultKernel {
     /// An operation the pager asks for.
     package struct Call: Hashable, Sendable {
         package enum Kind: Hashable, Sendable {
-            case copy, move, mapExisting, unprotect, protect, zero, poison, wake
+            case copy, move, mapExisting, unprotect, protect, zero, poison, wake, discard
         }
         package var kind: Kind
         package var range: AddressRange
@@ -81,6 +81,16 @@ package final class ScriptedKernel: FaultKernel {
 
     package func poison(_ range: AddressRange, wake: Bool) -> Outcome {
         scripted(.poison, range, wake) ?? real.poison(range, wake: wake)
+    }
+
+    /// A script that answers `discard` with anything but `whole` refuses that range.
+    package func discard(_ ranges: ArraySlice<AddressRange>) -> Int {
+        for (index, range) in ranges.enumerated() {
+            if let outcome = scripted(.discard, range, false), outcome != .whole {
+                return real.discard(ranges.prefix(index))
+            }
+        }
+        return real.discard(ranges)
     }
 
     private func scripted(_ kind: Call.Kind, _ range: AddressRange, _ wakes: Bool, _ source: UInt? = nil)

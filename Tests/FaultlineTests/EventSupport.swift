@@ -116,6 +116,7 @@ final class HeldKernel: FaultKernel {
     func protect(_ range: AddressRange) -> Outcome { inner.protect(range) }
     func zero(_ range: AddressRange, wake: Bool) -> Outcome { inner.zero(range, wake: wake) }
     func poison(_ range: AddressRange, wake: Bool) -> Outcome { inner.poison(range, wake: wake) }
+    func discard(_ ranges: ArraySlice<AddressRange>) -> Int { inner.discard(ranges) }
 }
 
 /// A reactor with a pager that hears of `events`, through a kernel that can be held.

@@ -4,6 +4,7 @@
 #ifndef CUSERFAULTFD_FILES_H
 #define CUSERFAULTFD_FILES_H
 
+#include <sys/mman.h>
 #include <sys/uio.h>
 #include <sys/vfs.h>
 
@@ -55,10 +56,24 @@ static inline int cuserfaultfd_own_process(void) {
     return fd < 0 ? -errno : (int)fd;
 }
 
-// MADV_DONTNEED for many ranges of this process's memory, with one flush of the TLB: the bytes done, or a negated errno.
-static inline int64_t cuserfaultfd_discard(int process, const struct iovec *ranges, uint64_t count) {
-    long done = syscall(SYS_process_madvise, process, ranges, count, 4L /* MADV_DONTNEED */, 0L);
-    return done < 0 ? -errno : done;
+// MADV_DONTNEED for many ranges of this process's memory, with one flush of the TLB where the kernel can (6.13), else one by one.
+// How many ranges were dropped: all of those before the first that the kernel refuses.
+static inline uint64_t cuserfaultfd_discard(int process, const struct iovec *ranges, uint64_t count) {
+    uint64_t done = 0;
+    while (done < count) {
+        uint64_t before = done;
+        uint64_t batch = count - done < 1024 ? count - done : 1024;
+        long bytes = process < 0 ? -1 : syscall(SYS_process_madvise, process, ranges + done, batch, 4L /* MADV_DONTNEED */, 0L);
+        if (bytes < 0) process = -1;
+        for (; done < count && bytes >= (long)ranges[done].iov_len; done++) bytes -= (long)ranges[done].iov_len;
+        if (done == count || (done > before && bytes == 0)) continue;
+        // Locked pages need advice of their own (5.18).
+        if (madvise(ranges[done].iov_base, ranges[done].iov_len, 4 /* MADV_DONTNEED */) != 0
+            && madvise(ranges[done].iov_base, ranges[done].iov_len, 24 /* MADV_DONTNEED_LOCKED */) != 0)
+            break;
+        done++;
+    }
+    return done;
 }
 
 #endif

@@ -59,6 +59,8 @@ package final class RelayedKernel: FaultKernel {
         whileQuiet { kernel.poison(range, wake: wake) }
     }
 
+    package func discard(_ ranges: ArraySlice<AddressRange>) -> Int { kernel.discard(ranges) }
+
     package func probe(_ range: AddressRange) -> RangeProbe { kernel.probe(range) }
 
     /// The kernel refuses fills as long as an event is unread. It counts as read when the relay has it, which is too

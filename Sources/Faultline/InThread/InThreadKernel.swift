@@ -87,6 +87,7 @@ package final class InThreadKernel: FaultKernel, @unchecked Sendable {
         real.unprotect(range, wake: false)
     }
     package func protect(_ range: AddressRange) -> Outcome { real.protect(range) }
+    package func discard(_ ranges: ArraySlice<AddressRange>) -> Int { real.discard(ranges) }
 
     package func poison(_ range: AddressRange, wake: Bool) -> Outcome {
         let outcome = real.poison(range, wake: false)

@@ -4,7 +4,8 @@ public import Userfault
 public struct FaultFailure: Sendable {
     /// What was done about it.
     public enum Action: Hashable, Sendable {
-        /// The handler will be asked again after this pause.
+        /// The handler will be asked again after this pause; or pages will be written to their store again, and stay in memory
+        /// until they are.
         case retrying(after: Duration)
         /// The pages are poisoned: their threads get SIGBUS.
         case poisoned

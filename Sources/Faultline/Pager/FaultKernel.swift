@@ -1,3 +1,4 @@
+import EventReactor
 package import Userfault
 
 /// What the pager asks of the kernel. The real thing is ``KernelDescriptor``; tests that must force an interleaving
@@ -28,11 +29,15 @@ package protocol FaultKernel: AnyObject, Sendable {
     var canSpareDescriptors: Bool { get }
     /// Reads no more from the kernel; what has been read can still be had. Nothing is registered any more.
     func stopReading()
+    /// Drops pages of this process's memory. Returns how many ranges were dropped: those before the first refusal.
+    func discard(_ ranges: ArraySlice<AddressRange>) -> Int
 }
 
 /// A userfaultfd, closed when the last reference goes.
 package final class KernelDescriptor: FaultKernel {
     private let descriptor: Userfaultfd
+    /// Made when it is needed: few pagers evict.
+    private let discarder = Lock<PageDiscarder?>(nil)
 
     package init(_ descriptor: consuming Userfaultfd) { self.descriptor = descriptor }
 
@@ -84,6 +89,15 @@ package final class KernelDescriptor: FaultKernel {
 
     package func poison(_ range: AddressRange, wake: Bool) -> Outcome {
         descriptor.poison(range, options: wake ? [] : .dontWake)
+    }
+
+    package func discard(_ ranges: ArraySlice<AddressRange>) -> Int {
+        let discarder = self.discarder.withLock { discarder in
+            let current = discarder ?? PageDiscarder()
+            discarder = current
+            return current
+        }
+        return discarder.discard(ranges)
     }
 }
 

@@ -204,19 +204,7 @@ public final class Pager: Sendable {
         }
     }
 
-    /// Takes a region out of service: its handlers' tasks are cancelled, pages that were never supplied raise SIGBUS
-    /// from now on, threads that wait are let go (to find just that). The memory stays mapped as long as the
-    /// ``Region`` lives. Any thread; goes to the reactor's thread and back (`UFFDIO_POISON`, `UFFDIO_UNREGISTER`,
-    /// `UFFDIO_WAKE`).
-    ///
-    /// - Parameter region: one of this pager's.
-    /// - Throws: ``PagerError`` when the region is not one of this pager, or was unmapped before.
-    public func unmap(_ region: Region) async throws(PagerError) {
-        let number = try number(of: region)
-        try await onCore { core, _ throws(PagerError) in try core.remove(number) }
-    }
-
-    private func number(of region: Region) throws(PagerError) -> UInt64 {
+    func number(of region: Region) throws(PagerError) -> UInt64 {
         guard region.pager === self else { throw .notOfThisPager(region.range) }
         return region.number
     }

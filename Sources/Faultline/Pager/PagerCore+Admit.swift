@@ -129,12 +129,15 @@ extension PagerCore: ReadinessHandler {
         if region.table.isAltered, region.table.fate(first) == .zero, fault.kind == .missing {
             return admitRemoved(fault, first, of: region, next: &next)
         }
-        if fault.kind == .writeProtect { return admitWrite(fault, to: first, of: region, next: &next) }
+        if fault.kind == .writeProtect {
+            return admitWrite(fault, to: first, of: region, next: &next, kernel)
+        }
         var admission = region.table.admit(first)
         if admission == .wake,
             fault.kind == .minor || !suspects.insert(fault.address & ~UInt(region.pageSize - 1))
         {
             region.table.forgetPresent(first..<first + 1)
+            region.paging?.vanished(first..<first + 1)
             admission = .begin
         }
         switch admission {
@@ -156,14 +159,20 @@ extension PagerCore: ReadinessHandler {
     }
 
     /// A write to a protected page that is there.
-    private func admitWrite(_ fault: Fault, to first: Int, of region: RegionState, next: inout Int) {
+    private func admitWrite(
+        _ fault: Fault, to first: Int, of region: RegionState, next: inout Int, _ kernel: any FaultKernel
+    ) {
         var isWrite = true
-        if let watch = region.writeWatch {
+        if region.needsCare, region.writeWatch != nil || region.paging != nil {
             let end = run(from: first, kind: .writeProtect, of: region, isWrite: &isWrite, next: &next) { _ in
                 true
             }
+            if let paging = region.paging {
+                return admitPagedWrite(fault, first..<end, paging, kernel: kernel)
+            }
             statistics.watchedWrites += end - first
-            return watch.admit(first..<end)
+            region.writeWatch?.admit(first..<end)
+            return
         }
         guard region.table.admitWrite(first) == .begin else {
             statistics.joined += 1

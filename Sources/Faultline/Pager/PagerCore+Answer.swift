@@ -23,7 +23,7 @@ extension PagerCore {
         pages.forEachPart(outside: altered) { part in
             enqueue(
                 resolution, covering: range, part: region.range(of: part), region: region,
-                failures: ticket.failures, demand: ticket.cause.demand)
+                failures: ticket.failures, cause: ticket.cause)
         }
         letGo(resolution.owner, of: region)
     }
@@ -51,7 +51,7 @@ extension PagerCore {
             filled.forEachPart(outside: settled) { part in
                 enqueue(
                     resolution, covering: range, part: region.range(of: part), region: region,
-                    failures: failures, demand: cause.demand)
+                    failures: failures, cause: cause)
             }
             letGo(resolution.owner, of: region)
             guard filled != pages else { return }
@@ -119,21 +119,52 @@ extension PagerCore {
         return range
     }
 
-    /// Hands `part` of a resolution that fills `whole` to the scheduler.
-    func enqueue(
+    /// Hands `part` of a resolution that fills `whole` to the scheduler, or carries it out.
+    private func enqueue(
         _ resolution: Resolution, covering whole: AddressRange, part: AddressRange, region: RegionState,
-        failures: Int, demand: Range<Int>
+        failures: Int, cause: FaultCause
+    ) {
+        guard region.paging != nil, cause.isWrite else {
+            return enqueue(
+                resolution, covering: whole, part: part, isProtected: region.paging != nil, region: region,
+                failures: failures, demand: cause.demand)
+        }
+        // Pages that somebody waits to write to come writable; nobody is to write to the others without being noticed.
+        forEachPart(of: region.pages(of: part), cause.demand) { pages, isDemand in
+            enqueue(
+                resolution, covering: whole, part: region.range(of: pages), isProtected: !isDemand,
+                region: region, failures: failures, demand: cause.demand)
+        }
+    }
+
+    /// The part of `pages` that lies before `demand`, in it, and behind it, as far as there are any.
+    private func forEachPart(
+        of pages: Range<Int>, _ demand: Range<Int>, _ body: (Range<Int>, _ isDemand: Bool) -> Void
+    ) {
+        let wanted = pages.clamped(to: demand)
+        guard !wanted.isEmpty else { return body(pages, false) }
+        if pages.lowerBound < wanted.lowerBound { body(pages.lowerBound..<wanted.lowerBound, false) }
+        body(wanted, true)
+        if wanted.upperBound < pages.upperBound { body(wanted.upperBound..<pages.upperBound, false) }
+    }
+
+    /// - Parameter isProtected: whether the pages are write-protected, whatever the handler said.
+    func enqueue(
+        _ resolution: Resolution, covering whole: AddressRange, part: AddressRange, isProtected: Bool = false,
+        region: RegionState, failures: Int, demand: Range<Int>
     ) {
         let action: Scheduler<Tag>.Action
         switch resolution.action {
         case .copy(let base, _):
             let source = base + (part.start - whole.start)
-            action = resolution.isWriteProtected ? .copyProtected(source: source) : .copy(source: source)
+            action =
+                isProtected || resolution.isWriteProtected
+                ? .copyProtected(source: source) : .copy(source: source)
         case .move(let source, _): action = .move(source: source + (part.start - whole.start))
         case .mapExisting: action = .mapExisting(isProtected: resolution.isWriteProtected)
         case .unprotect: action = .unprotect
         case .zero where !region.operations.contains(.zero):
-            return copyZeroes(part, of: region, failures: failures, demand: demand)
+            return copyZeroes(part, of: region, isProtected: isProtected, failures: failures, demand: demand)
         case .zero: action = .zero
         case .poison: action = .poison
         case .retry: return
@@ -148,17 +179,19 @@ extension PagerCore {
                 after: outcome, action, part, of: region, owner: resolution.owner, failures: failures,
                 demand: demand)
         }
-        install(part, of: region, action: action)
+        install(part, of: region, action: action, existed: false, demand: demand)
         statistics.bytes += part.byteCount
         if !wakesAtOnce { wakeLater(part) }
     }
 
-    /// Huge pages cannot be had as zero pages: one page of zeroes is copied to each.
+    /// Huge pages cannot be had as zero pages, nor protected ones: zeroes are copied to them.
     private func copyZeroes(
-        _ range: AddressRange, of region: RegionState, failures: Int, demand: Range<Int>
+        _ range: AddressRange, of region: RegionState, isProtected: Bool, failures: Int, demand: Range<Int>
     ) {
         do {
-            for piece in try zeroPieces(range, of: region, failures: failures, demand: demand) {
+            for piece in try zeroPieces(
+                range, of: region, isProtected: isProtected, failures: failures, demand: demand)
+            {
                 scheduler.add(piece)
             }
             scheduleCommit()
@@ -170,7 +203,8 @@ extension PagerCore {
 
     /// What makes `range` zero, whatever the kernel offers for it.
     func zeroPieces(
-        _ range: AddressRange, of region: RegionState, failures: Int, demand: Range<Int>
+        _ range: AddressRange, of region: RegionState, isProtected: Bool = false, failures: Int,
+        demand: Range<Int>
     ) throws(SystemFailure) -> [Scheduler<Tag>.Piece] {
         let tag = Tag(region: region, owner: .none, failures: failures, demand: demand, giveUp: false)
         if region.operations.contains(.zero) {
@@ -179,7 +213,9 @@ extension PagerCore {
         let zeroes = try zeroes(of: region)
         return region.pages(of: range).map { page in
             Scheduler.Piece(
-                range: region.range(of: page..<page + 1), action: .copy(source: zeroes.address),
+                range: region.range(of: page..<page + 1),
+                action: isProtected
+                    ? .copyProtected(source: zeroes.address) : .copy(source: zeroes.address),
                 pageSize: region.pageSize, tag: tag)
         }
     }

@@ -103,12 +103,20 @@ extension PagerCore: EndOfTurnWork {
         }
     }
 
-    func install(_ range: AddressRange, of region: RegionState, action: Scheduler<Tag>.Action) {
+    /// - Parameter existed: whether the page was there already, with contents of somebody else's.
+    func install(
+        _ range: AddressRange, of region: RegionState, action: Scheduler<Tag>.Action, existed: Bool,
+        demand: Range<Int>
+    ) {
         let pages = region.pages(of: range)
         region.table.install(pages)
         statistics.inFlightPages -= pages.count
         if case .poison = action { statistics.poisonedPages += pages.count }
-        if region.needsCare { region.writeWatch?.installed(pages) }
+        guard region.needsCare else { return }
+        region.writeWatch?.installed(pages)
+        if let paging = region.paging {
+            installedPaged(pages, paging, action: action, existed: existed, demand: demand)
+        }
     }
 
     /// Puts an outcome to its place. `isAwake`: the operation has woken the threads of what it did.
@@ -144,7 +152,9 @@ extension PagerCore: EndOfTurnWork {
         let region = piece.tag.region
         switch disposition {
         case .done, .exists:
-            install(part, of: region, action: piece.action)
+            install(
+                part, of: region, action: piece.action, existed: disposition == .exists,
+                demand: piece.tag.demand)
         case .again:
             parked.append(piece.restricted(to: part))
             return

@@ -58,6 +58,7 @@ extension PagerCore {
         region.table.forget(pages)
         statistics.inFlightPages -= pages.count
         region.writeWatch?.snapshot?.supply?.abandoned(pages)
+        region.paging?.ended(pages)
         wake(region.range(of: pages))
     }
 
@@ -109,6 +110,7 @@ extension PagerCore {
         if piece.action == .unprotect {
             region.table.endWrite(pages)
             statistics.inFlightPages -= pages.count
+            region.paging?.released()
             report(PagerError(error))
             return wake(part)
         }
@@ -121,6 +123,7 @@ extension PagerCore {
         let range = region.range(of: pages)
         region.table.install(pages)
         statistics.inFlightPages -= pages.count
+        region.paging?.ended(pages)
         if mayReplace(range, of: region) {
             do {
                 try replace(range, of: region)
@@ -140,6 +143,7 @@ extension PagerCore {
         region.table.forget(pages)
         statistics.inFlightPages -= pages.count
         region.writeWatch?.installed(pages)
+        region.paging?.ended(pages)
         statistics.failures += 1
         let error = PagerError(
             .invalidRange, "the memory is not mapped, or not registered, any more", range: range)

@@ -61,12 +61,23 @@ extension PagerCore {
             page = prefetch.region.table.missingEnd(from: start, below: pages.upperBound)
             prefetch.progress.skippedPages -= page - start
             prefetch.progress.requestedPages += page - start
+            let pages = pagesWithRoom(start..<page, of: prefetch)
+            guard !pages.isEmpty else { continue }
             let cause = FaultCause(
                 kind: .missing, isWrite: false, demand: start..<start, prefetch: prefetch.number)
-            askFirst(prefetch.region, pages: start..<page, cause: cause, kernel: kernel)
+            askFirst(prefetch.region, pages: pages, cause: cause, kernel: kernel)
             guard lifecycle == .serving else { return false }
         }
         return true
+    }
+
+    /// The first of `pages`, as far as they do not push out others.
+    private func pagesWithRoom(_ pages: Range<Int>, of prefetch: Prefetch) -> Range<Int> {
+        guard let paging = prefetch.region.paging else { return pages }
+        let count = paging.roomAhead(pages.count)
+        paging.grant(count)
+        prefetch.progress.failedPages += pages.count - count
+        return pages.prefix(count)
     }
 
     /// A request of a prefetch has its answer.

@@ -3,6 +3,7 @@ import Userfault
 extension PagerCore {
     /// Asks for the pages that threads wait for, and with them for those that are likely to be next.
     func askAhead(_ region: RegionState, cause: FaultCause, kernel: any FaultKernel) {
+        if let paging = region.paging { return askPaged(region, paging, cause: cause, kernel: kernel) }
         var plan = region.changeWatch { $0.plan(cause.demand, in: region.table) }
         // Where pages were dropped or have gone, only what somebody waits for.
         if region.table.hasAltered(plan.window) { plan.window = cause.demand }

@@ -90,7 +90,7 @@ extension PagerCore {
         }
     }
 
-    private func add(_ region: RegionState) throws(PagerError) -> RegionState {
+    func add(_ region: RegionState) throws(PagerError) -> RegionState {
         guard lifecycle == .serving, let kernel else { throw .shutDown() }
         // What has happened at these addresses before must not be taken for something that happens to the region.
         catchUp()
@@ -209,6 +209,7 @@ extension PagerCore {
         guard !region.isClosed else { return }
         region.isClosed = true
         region.writeWatch?.retire()
+        region.paging?.retire()
         for ticket in open.tickets where ticket.region === region { end(ticket) }
         scheduler.removePending { $0.tag.region === region }
         parked.removeAll { $0.tag.region === region }

@@ -9,13 +9,15 @@ extension PagerCore {
         // Who causes an event waits until it is read, and nothing can be filled until then.
         if events.isEmpty { source?.isEnabled = false }
         regions.forEach { $1.writeWatch?.snapshot?.abort(.shutDown()) }
+        regions.forEach { $1.paging?.settle { _ in } }
         closeIfDrained()
         guard lifecycle == .draining else { return }
         deadlineTimer = reactor.startTimer(after: deadline, self)
     }
 
     func closeIfDrained() {
-        if statistics.inFlightPages == 0 { close() }
+        guard statistics.inFlightPages == 0 else { return }
+        if regions.values.allSatisfy({ $0.paging?.flushes.isEmpty ?? true }) { close() }
     }
 
     /// Ends because of an error that the owner learns from `waitUntilStopped()`.
@@ -49,6 +51,8 @@ extension PagerCore {
         kernel = nil
         inThread = nil
         forgetProcess()
+        for budget in budgets.values { budget.budget.release(self) }
+        budgets = [:]
         link.forget()
         // Those whose owner has kept them go on.
         children = []
@@ -84,6 +88,7 @@ extension PagerCore {
             for region in family.members {
                 snapshot.presentPages += region.table.presentCount
                 snapshot.add(region.watch.readAhead)
+                if let paging = region.paging { snapshot.add(paging.residency) }
             }
         }
         addInThread(to: &snapshot)

@@ -105,6 +105,9 @@ final class PagerCore {
     var answeredPrefetches: [Prefetch] = []
     var lastPrefetch = 0
     var suspects = SuspectPages()
+    var budgets: [ObjectIdentifier: BudgetState] = [:]
+    /// The threads that take pages to their stores, once there are any.
+    var writers: WorkerPool?
     var lifecycle = Lifecycle.serving
     var deadlineTimer: TimerID?
     var stopError: PagerError?

@@ -7,7 +7,7 @@ public struct PagerError: Error, Sendable, CustomStringConvertible {
         enum Value: Hashable, Sendable {
             case kernel, system, shutDown, invalidRange, overlap, unsupportedMemory, sourceIsRegistered
             case badResolution, requestIsOver, reactor, handlerFailed, unsupportedOperation, tooManyRegions
-            case processExited, busy, cancelled, unreadable, targetFailed
+            case processExited, busy, cancelled, unreadable, targetFailed, invalidBudget, notWritten
         }
         let value: Value
 
@@ -37,6 +37,11 @@ public struct PagerError: Error, Sendable, CustomStringConvertible {
         public static let handlerFailed = Code(value: .handlerFailed)
         /// The process whose memory it was has exited, or has given its memory up (execve(2)).
         public static let processExited = Code(value: .processExited)
+        /// A memory budget is too small, its watermarks are not in order, or it is in use by another pager.
+        public static let invalidBudget = Code(value: .invalidBudget)
+        /// What was written to a region is not in its store, or not durable there: ``PagerError/ranges`` says what,
+        /// ``PagerError/underlyingError`` why.
+        public static let notWritten = Code(value: .notWritten)
         /// The reactor refused.
         public static let reactor = Code(value: .reactor)
 
@@ -61,7 +66,9 @@ public struct PagerError: Error, Sendable, CustomStringConvertible {
     public private(set) var kernelError: UserfaultfdError?
     /// The failed system call, for ``Code/system``.
     public private(set) var systemFailure: SystemFailure?
-    /// What the code of others threw, for ``Code/targetFailed``.
+    /// The ranges in question, for ``Code/notWritten``.
+    public private(set) var ranges: [AddressRange] = []
+    /// What the code of others threw, where that was the reason.
     public private(set) var underlyingError: (any Error)?
     private let detail: String
 
@@ -99,6 +106,17 @@ public struct PagerError: Error, Sendable, CustomStringConvertible {
     }
 
     static func cancelled() -> PagerError { PagerError(.cancelled, "the task was cancelled") }
+
+    static func notWritten(_ ranges: [AddressRange], _ reason: (any Error)?) -> PagerError {
+        let bytes = ranges.reduce(0) { $0 + $1.byteCount }
+        let why = reason.map { ": \($0)" } ?? " in the time that there was"
+        var error = PagerError(
+            .notWritten, "\(bytes) bytes that were written to the region are not in its store\(why)",
+            range: ranges.first)
+        error.ranges = ranges
+        error.underlyingError = reason
+        return error
+    }
 
     static func shutDown() -> PagerError {
         PagerError(.shutDown, "the pager has been shut down; make a new one")

@@ -1,5 +1,5 @@
-/// Counts since the pager was made, from ``Pager/statistics``. All of them only grow, but ``inFlightPages`` and
-/// ``presentPages``. A value is a copy: it does not change any more.
+/// Counts since the pager was made, from ``Pager/statistics``. All of them only grow, but ``inFlightPages``,
+/// ``presentPages`` and ``dirtyPages``. A value is a copy: it does not change any more.
 public struct PagerStatistics: Hashable, Sendable {
     /// Messages read from the kernel. A thread that is hit by a signal while it waits sends another one.
     public internal(set) var messages = 0
@@ -27,7 +27,7 @@ public struct PagerStatistics: Hashable, Sendable {
     public internal(set) var continues = 0
     /// `UFFDIO_WRITEPROTECT` calls that lift the protection.
     public internal(set) var unprotects = 0
-    /// `UFFDIO_WRITEPROTECT` calls that protect.
+    /// `UFFDIO_WRITEPROTECT` calls that protect, those for pages that are about to be written to their store included.
     public internal(set) var protects = 0
     /// Writes to protected pages that a tracker or a snapshot took care of, instead of the handler.
     public internal(set) var watchedWrites = 0
@@ -61,6 +61,23 @@ public struct PagerStatistics: Hashable, Sendable {
     /// Pages that are there, poisoned ones included.
     public internal(set) var presentPages = 0
 
+    /// Pages of regions over stores that have left memory for others.
+    public internal(set) var evictedPages = 0
+    /// process_madvise(2) calls that dropped them.
+    public internal(set) var discards = 0
+    /// Pages that were needed again soon after they had left.
+    public internal(set) var refaults = 0
+    /// Writes to stores: calls of ``PageStore/write(_:)``.
+    public internal(set) var writeBacks = 0
+    /// Bytes written to stores.
+    public internal(set) var writtenBytes = 0
+    /// Flushes of stores: calls of ``PageStore/flush()``.
+    public internal(set) var flushes = 0
+    /// Pages that differ from their store now, or are being written to it.
+    public internal(set) var dirtyPages = 0
+    /// Requests that waited for room in a ``MemoryBudget``.
+    public internal(set) var budgetWaits = 0
+
     /// Pages asked for ahead of their readers, prefetches excluded.
     public internal(set) var readAheadPages = 0
     /// Those of them that are known to have been read: the reader was met where they end.
@@ -70,6 +87,11 @@ public struct PagerStatistics: Hashable, Sendable {
 
     /// All ioctls that resolve or wake.
     public var ioctls: Int { copies + moves + continues + unprotects + zeroPages + poisons + wakes }
+
+    mutating func add(_ residency: borrowing Residency) {
+        dirtyPages += residency.dirtyCount + residency.writingCount
+        refaults += residency.refaults
+    }
 
     mutating func add(_ readAhead: ReadAhead) {
         readAheadPages += readAhead.filled

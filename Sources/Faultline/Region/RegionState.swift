@@ -47,8 +47,15 @@ final class RegionState {
     static let systemPageSize = SystemPage.size
     /// What is filled ahead of its readers, and what is noted of their first touches.
     private let confinedWatch: Confined<RegionWatch>
-    /// Whether that is anything at all.
+    /// Whether that is anything at all, or the region is over a store: missing pages take more than asking the handler.
     private(set) var isWatched = false
+    /// What makes it a region over a store.
+    var paging: RegionPaging? {
+        didSet {
+            updateWatch()
+            updateCare()
+        }
+    }
     /// Set when the region is on its way out: late answers and faults on it are dropped.
     var isClosed = false
 
@@ -71,7 +78,7 @@ final class RegionState {
         family = RegionFamily(name: options.name, range: mapping.range)
         confinedTable = Confined(FaultTable(pageCount: mapping.byteCount / pageSize))
         confinedWatch = Confined(RegionWatch(options.readAhead, pageSize: pageSize))
-        isWatched = !confinedWatch.value.isIdle
+        updateWatch()
     }
 
     /// The part `piece` of `whole`, or what comes behind it, as a region of its own that begins at `start` and goes by
@@ -100,13 +107,14 @@ final class RegionState {
         self.family = family ?? whole.family
         confinedTable = Confined(table)
         confinedWatch = Confined(RegionWatch(whole.options.readAhead, pageSize: whole.pageSize))
-        isWatched = !confinedWatch.value.isIdle
+        updateWatch()
         activity = self.family.activity
         wasWatched = whole.writeWatch != nil || whole.wasWatched
         hasOnlySuppliedPages = whole.hasOnlySuppliedPages
         isMarked = whole.isMarked
         needsCare = isMarked
     }
+    private func updateWatch() { isWatched = paging != nil || !confinedWatch.value.isIdle }
 
     var table: FaultTable {
         _read { yield confinedTable.value }
@@ -117,11 +125,11 @@ final class RegionState {
 
     func changeWatch<R>(_ body: (inout RegionWatch) -> R) -> R {
         let result = body(&confinedWatch.value)
-        isWatched = !confinedWatch.value.isIdle
+        updateWatch()
         return result
     }
 
-    private func updateCare() { needsCare = isMarked || writeWatch != nil }
+    private func updateCare() { needsCare = isMarked || writeWatch != nil || paging != nil }
 
     func page(of address: UInt) -> Int { Int(address - range.start) / pageSize }
 

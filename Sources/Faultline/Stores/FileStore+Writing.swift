@@ -2,13 +2,13 @@ internal import EventReactor
 internal import Userfault
 
 extension FileStore {
-    /// Writes on a thread of the pool (pwrite(2)). In a sparse store pages of zeroes are punched out instead.
+    /// Writes on a thread of the store's own (pwrite(2)). In a sparse store pages of zeroes are punched out instead.
     ///
     /// - Throws: ``StoreError``: no room, not writable, beyond the end of the store, or the task has been cancelled.
     public func write(_ pieces: [StoreWrite]) async throws(StoreError) {
         for piece in pieces { try checkWritable(piece.range) }
         if Task.isCancelled { throw .cancelled() }
-        try await workers.run { () throws(StoreError) in
+        try await writers.run { () throws(StoreError) in
             for piece in pieces {
                 if self.options.isSparse { try self.writeWithoutZeroes(piece) } else { try self.write(piece) }
             }
@@ -22,7 +22,7 @@ extension FileStore {
     public func trim(_ ranges: [Range<Int>]) async throws(StoreError) {
         for range in ranges { try checkWritable(range) }
         if Task.isCancelled { throw .cancelled() }
-        try await workers.run { () throws(StoreError) in
+        try await writers.run { () throws(StoreError) in
             for range in ranges where !range.isEmpty { try self.punch(range) }
         }
     }

@@ -12,6 +12,8 @@ public final class FileStore: PageStore {
     let cachedFile: StoreFile
     let options: Options
     let workers: WorkerPool
+    /// Write what may be a region's, and so may have to wait for a page: reads of pages must never queue behind that.
+    let writers: WorkerPool
     /// The file, mapped, where it may be read that way.
     let source: PageSource?
     /// Whether the page cache need not be asked whether it has a page.
@@ -23,7 +25,7 @@ public final class FileStore: PageStore {
     /// Where the file is.
     public let path: String
 
-    /// True: regions are written from their own memory, by threads of the pool.
+    /// True: regions are written from their own memory, by threads of the store's own.
     public var writesFromRegions: Bool { true }
 
     /// Opens the file at `path`, and makes it longer if ``Options/byteCount`` says so (open(2), ftruncate(2), mmap(2)). Any
@@ -43,7 +45,7 @@ public final class FileStore: PageStore {
                 path: path, isWritable: isWritable, creates: options.access == .readWriteCreating)
             let size = try cachedFile.file.size()
             byteCount = options.byteCount ?? size
-            if isWritable, byteCount > size { try cachedFile.extend(to: byteCount) }
+            if isWritable, byteCount > size { try cachedFile.file.resize(to: byteCount) }
             fileByteCount = isWritable ? byteCount : min(size, byteCount)
         } catch {
             throw StoreError(error)
@@ -81,6 +83,7 @@ public final class FileStore: PageStore {
             } else {
                 workers = try WorkerPool(threads: 2, name: "store")
             }
+            writers = try WorkerPool(threads: 2, name: "store-writer")
         } catch {
             throw StoreError(.system, "the threads of the store could not be started: \(error)")
         }
@@ -93,7 +96,7 @@ public final class FileStore: PageStore {
     public func flush() async throws(StoreError) {
         if Task.isCancelled { throw .cancelled() }
         do {
-            try await workers.run { () throws(SystemFailure) in try self.cachedFile.synchronize() }
+            try await workers.run { () throws(SystemFailure) in try self.cachedFile.file.synchronize() }
         } catch {
             throw StoreError(error)
         }

@@ -12,6 +12,7 @@
 ///   ones, the new ones, or a mixture by pages: they are written again.
 /// - Once a call has returned or thrown, the memory of its pieces is not touched any more.
 /// - A call whose task is cancelled may end early by throwing.
+/// - A read never waits for a thread that may be busy with a write: that thread may wait for a page.
 /// - No call runs on Swift's global pool, nor waits for something that does: tasks that wait for a page may hold all of its
 ///   threads. Work that blocks belongs on a `WorkerPool`.
 public protocol PageStore: Sendable {

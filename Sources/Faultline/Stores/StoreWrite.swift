@@ -58,6 +58,6 @@ public struct StoreWrite: Sendable {
 
     /// Whether the bytes `bytes` of the piece are all zero.
     func isZero(_ bytes: Range<Int>) -> Bool {
-        memory.isZero(memoryOffset + bytes.lowerBound..<memoryOffset + bytes.upperBound)
+        memory.withBytes(memoryOffset + bytes.lowerBound..<memoryOffset + bytes.upperBound) { $0.isZero }
     }
 }

@@ -50,6 +50,8 @@ package struct FaultTable {
     package func mayBeAsked(_ page: Int) -> Bool {
         isMissing(page) && (!isAltered || fate(page) == .asAnswered)
     }
+    /// Which of 64 pages are in flight.
+    func inFlightWord(_ group: Int) -> UInt64 { inFlight.word(group) }
 
     package func isMissing(_ page: Int) -> Bool { !present.contains(page) && !inFlight.contains(page) }
     package func isPresent(_ page: Int) -> Bool { present.contains(page) }

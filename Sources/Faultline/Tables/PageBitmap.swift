@@ -32,6 +32,9 @@ package struct PageBitmap {
         words[page >> 6] & (1 << UInt64(page & 63)) != 0
     }
 
+    /// The bits of 64 pages.
+    func word(_ index: Int) -> UInt64 { words[index] }
+
     package mutating func insert(_ pages: Range<Int>) {
         forEachWord(of: pages) { index, mask in
             let old = words[index]

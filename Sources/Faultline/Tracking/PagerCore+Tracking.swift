@@ -12,6 +12,10 @@ extension PagerCore {
                 .unsupportedOperation,
                 "writes can be watched only in a region whose modes include writeProtect", range: range)
         }
+        guard region.paging == nil else {
+            throw PagerError(
+                .unsupportedOperation, "a region over a store notes itself what is written to it", range: range)
+        }
         // Pages that the kernel makes out of nothing would be written without a message.
         guard
             region.options.modes.contains(.missing) || region.memoryKind != .privateAnonymous

@@ -96,6 +96,10 @@ enum ThreadCalls {
         unsafe madvise(UnsafeMutableRawPointer(bitPattern: address), byteCount, MADV_DONTNEED) == 0
     }
 
+    static func lock(_ address: UInt, _ byteCount: Int) -> Bool {
+        unsafe mlock(UnsafeRawPointer(bitPattern: address), byteCount) == 0
+    }
+
     static func mapAnonymous(_ byteCount: Int) -> UInt {
         let base = unsafe mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
         guard let base = unsafe base, unsafe base != UnsafeMutableRawPointer(bitPattern: -1) else {

@@ -13,14 +13,6 @@ extension Mapping {
         unsafe target.copyMemory(from: source.pointer(range.lowerBound, range.count), byteCount: range.count)
     }
 
-    /// Whether the bytes are all zero.
-    func isZero(_ range: Range<Int>) -> Bool {
-        guard !range.isEmpty else { return true }
-        let base = unsafe pointer(range.lowerBound, range.count)
-        // The first byte is zero, and each of the others is what the one before it is.
-        return unsafe base.load(as: UInt8.self) == 0 && memcmp(base, base + 1, range.count - 1) == 0
-    }
-
     /// Makes bytes of private memory zero, and gives back the memory of whole pages among them.
     func clear(_ range: Range<Int>) {
         let page = SystemPage.size

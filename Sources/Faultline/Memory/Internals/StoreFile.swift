@@ -26,13 +26,6 @@ final class StoreFile: Sendable {
         return size >= 512 && size <= 1 << 20 && size & (size - 1) == 0 ? size : 4096
     }
 
-    /// Makes the file longer; what is new reads as zero and takes no space.
-    func extend(to byteCount: Int) throws(SystemFailure) {
-        guard ftruncate(file.descriptor, byteCount) == 0 else {
-            throw SystemFailure(call: "ftruncate", errno: errno)
-        }
-    }
-
     /// Whether all of it is in the page cache by nature.
     var liesInMemory: Bool { FileCalls.liesInMemory(file.descriptor) }
 
@@ -48,13 +41,6 @@ final class StoreFile: Sendable {
         case 0: return true
         case EOPNOTSUPP, ENOSYS: return false
         case let number: throw SystemFailure(call: "fallocate", errno: number)
-        }
-    }
-
-    /// Blocks until what was written is on the disk.
-    func synchronize() throws(SystemFailure) {
-        while fdatasync(file.descriptor) != 0 {
-            if errno != EINTR { throw SystemFailure(call: "fdatasync", errno: errno) }
         }
     }
 

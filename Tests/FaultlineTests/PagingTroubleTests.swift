@@ -158,6 +158,45 @@ struct PagingTroubleTests {
         }
     }
 
+    @Test func `pages that the program drops on their way to the store hold nobody up`() async throws {
+        let isUp = Gate()
+        let memory = try MemoryStore(copying: PagedPages.numbered(256))
+        let store = FaultyStore(memory, answersNow: true) { call in
+            if call.operation == .write { await isUp.wait() }
+            return .none
+        }
+        let budget = try MemoryBudget(byteCount: 64 * page)
+        try await withPager { pager in
+            let region = try await pager.map(store: store, budget: budget)
+            let writers = (0..<4).map { first in
+                FaultingThread {
+                    for number in stride(from: first, to: 256, by: 4) {
+                        region.store(UInt64(5), toByteOffset: number * region.pageSize + 8)
+                    }
+                }
+            }
+            while await pager.statistics.budgetWaits == 0 {}
+            for writer in writers { await writer.waitUntilParked() }
+            // All the memory there is holds pages that are to be written, and all threads that write find theirs gone.
+            #expect(MemoryProbe.discard(region.range.start, byteCount: region.byteCount))
+            isUp.open()
+            for writer in writers { await writer.value }
+            #expect(try await PagedPages.residentPages(region) <= 64)
+            try await region.flush()
+            let wrong = FaultingThread {
+                (0..<256).filter { number in
+                    let bytes = region.readBytes(
+                        number * region.pageSize..<(number + 1) * region.pageSize)
+                    let isRight = [0, 5].contains(PagedPages.word(bytes, at: 8))
+                    let range = number * region.pageSize..<(number + 1) * region.pageSize
+                    return !isRight || bytes != memory.readBytes(range)
+                }
+            }
+            #expect(await wrong.value == [])
+            #expect(await pager.usedByteCount(of: budget) == (await pager.statistics.presentPages) * page)
+        }
+    }
+
     @Test(.requiresKernelFaults) func `locked pages leave memory too`() async throws {
         let memory = try MemoryStore(copying: PagedPages.numbered(256))
         let budget = try MemoryBudget(byteCount: 64 * page)

@@ -89,7 +89,7 @@ struct PagingWriteTests {
     }
 
     @Test func `writers go on during a flush, and do not hold it up`() async throws {
-        let (store, memory) = try scripted(200) { _ in .none }
+        let (store, memory) = try scripted(64) { _ in .none }
         try await withPager { pager in
             let region = try await pager.map(store: store)
             let isOver = Lock(false)
@@ -97,22 +97,22 @@ struct PagingWriteTests {
                 var round: UInt64 = 0
                 while !isOver.withLock({ $0 }) {
                     round += 1
-                    for number in 0..<200 { region.store(round, toByteOffset: number * region.pageSize + 8) }
+                    for number in 0..<64 { region.store(round, toByteOffset: number * region.pageSize + 8) }
                 }
                 return round
             }
-            for _ in 0..<20 {
+            for _ in 0..<8 {
                 let before = FaultingThread {
-                    region.load(fromByteOffset: 199 * region.pageSize + 8, as: UInt64.self)
+                    region.load(fromByteOffset: 63 * region.pageSize + 8, as: UInt64.self)
                 }
                 let written = await before.value
                 try await region.flush()
-                #expect(value(memory, 199) >= written)
+                #expect(value(memory, 63) >= written)
             }
             isOver.withLock { $0 = true }
             let last = await writer.value
             try await region.flush()
-            for number in 0..<200 { #expect(value(memory, number) == last) }
+            for number in 0..<64 { #expect(value(memory, number) == last) }
         }
     }
 
@@ -163,6 +163,70 @@ struct PagingWriteTests {
             try await region.flush()
             #expect(store.count(.write) == 2, "once more, though nobody has changed them")
             #expect(value(memory, 4) == 7)
+        }
+    }
+
+    @Test func `flushes at the same time share the store's, and its failure`() async throws {
+        let isFlushing = Gate()
+        let mayGoOn = Gate()
+        let (store, memory) = try scripted(100) { call in
+            guard call.operation == .flush, call.number == 1 else { return .none }
+            isFlushing.open()
+            await mayGoOn.wait()
+            throw StoreError(.inputOutput, "lost")
+        }
+        try await withPager { pager in
+            let region = try await pager.map(store: store)
+            #expect(await write(region, 2..<5, 7).value)
+            let first = Task { try await region.flush() }
+            await isFlushing.wait()
+            // What this one writes is in the store in time, but the call that is under way does not answer for it.
+            #expect(await write(region, [50], 8).value)
+            let other = Task { try await region.flush() }
+            while await pager.statistics.dirtyPages > 0 {}
+            #expect(store.count(.flush) == 1, "one at a time")
+            mayGoOn.open()
+            await #expect(throws: PagerError.self) { try await first.value }
+            let error = await #expect(throws: PagerError.self) { try await other.value }
+            #expect(error?.ranges.first?.byteCount == 3 * page, "the store will not tell it")
+            async let second: Void = region.flush()
+            async let third: Void = region.flush()
+            try await second
+            try await third
+            #expect(store.count(.flush) <= 3)
+            #expect(value(memory, 4) == 7 && value(memory, 50) == 8)
+            #expect(await pager.statistics.dirtyPages == 0)
+        }
+    }
+
+    @Test func `regions over one store write anew what it may have lost of theirs`() async throws {
+        let isFlushing = Gate()
+        let mayGoOn = Gate()
+        let (store, memory) = try scripted(20) { call in
+            guard call.operation == .flush else { return .none }
+            if call.number == 2 { throw StoreError(.inputOutput, "lost") }
+            guard call.number == 1 else { return .none }
+            isFlushing.open()
+            await mayGoOn.wait()
+            return .none
+        }
+        try await withPager { pager in
+            let first = try await pager.map(store: store, byteCount: 10 * page)
+            let second = try await pager.map(store: store, startingAt: 10 * page, byteCount: 10 * page)
+            #expect(await write(second, 2..<5, 7).value)
+            let flush = Task { try await second.flush() }
+            await isFlushing.wait()
+            #expect(await write(first, [9], 7).value)
+            await #expect(throws: PagerError.self) { try await first.flush() }
+            mayGoOn.open()
+            // The call of the store has succeeded, since the other one has been told of the loss.
+            let error = await #expect(throws: PagerError.self) { try await flush.value }
+            #expect(error?.ranges.map(\.byteCount) == [3 * page])
+            #expect(await pager.statistics.dirtyPages == 4)
+            try await first.flush()
+            try await second.flush()
+            #expect(await pager.statistics.dirtyPages == 0)
+            #expect(value(memory, 9) == 7 && value(memory, 14) == 7)
         }
     }
 

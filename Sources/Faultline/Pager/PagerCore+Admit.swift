@@ -137,7 +137,6 @@ extension PagerCore: ReadinessHandler {
             fault.kind == .minor || !suspects.insert(fault.address & ~UInt(region.pageSize - 1))
         {
             region.table.forgetPresent(first..<first + 1)
-            region.paging?.vanished(first..<first + 1)
             admission = .begin
         }
         switch admission {

@@ -111,7 +111,7 @@ public struct PagerError: Error, Sendable, CustomStringConvertible {
         let bytes = ranges.reduce(0) { $0 + $1.byteCount }
         let why = reason.map { ": \($0)" } ?? " in the time that there was"
         var error = PagerError(
-            .notWritten, "\(bytes) bytes that were written to the region are not in its store\(why)",
+            .notWritten, "\(bytes) bytes that were written to the region are not durable in its store\(why)",
             range: ranges.first)
         error.ranges = ranges
         error.underlyingError = reason

@@ -27,8 +27,12 @@ package struct FlushProgress: ~Copyable {
     }
 
     package var isComplete: Bool { needed.isEmpty }
-    /// What is not in the store yet, as runs.
-    package var rest: [Range<Int>] { needed.runs }
+    /// What is not in the store yet.
+    var unfinished: PageSet {
+        var pages = PageSet(pageCount: needed.groupCount * 64)
+        pages.formUnion(needed)
+        return pages
+    }
 
     /// The next pages to write, at most `limit`; nil when there are none at the moment.
     package mutating func next(_ residency: borrowing Residency, limit: Int) -> Range<Int>? {

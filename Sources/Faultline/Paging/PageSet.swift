@@ -20,6 +20,10 @@ package struct PageSet: ~Copyable {
         words[group] = old | mask
     }
 
+    mutating func formUnion(_ other: borrowing PageSet) {
+        for group in 0..<other.groupCount { insert(other.word(group), group) }
+    }
+
     mutating func remove(_ mask: UInt64, _ group: Int) {
         let old = words[group]
         guard mask & old != 0 else { return }
@@ -39,7 +43,7 @@ package struct PageSet: ~Copyable {
     /// The first page from `page` on; nil when there is none.
     func first(from page: Int) -> Int? {
         var group = page >> 6
-        guard group < groupCount else { return nil }
+        guard count > 0, group < groupCount else { return nil }
         var word = words[group] & ~0 << UInt64(page & 63)
         while word == 0 {
             group += 1

@@ -9,13 +9,15 @@ extension PagerCore {
         _ region: RegionState, _ paging: RegionPaging, cause: FaultCause, kernel: any FaultKernel
     ) {
         let demand = cause.demand
-        guard makeRoom(for: demand.count, of: paging) else {
+        let lacking = paging.lacking(demand)
+        // Where nothing is lacking, nobody is kept waiting: it may be the thread that takes the page to the store.
+        guard lacking == 0 || makeRoom(for: lacking, of: paging) else {
             begin(demand, of: region)
             paging.budget?.addWaiter(BudgetState.Waiter(region: region, pages: demand, cause: cause))
             statistics.budgetWaits += 1
             return
         }
-        paging.grant(demand.count)
+        paging.grant(lacking)
         guard !region.watch.isIdle else {
             askFirst(region, pages: demand, cause: cause, kernel: kernel)
             return watchBudget(of: paging)

@@ -104,11 +104,11 @@ extension PagerCore {
 
     /// Asks for the pages of requests that waited for room, as far as there is some.
     func serveWaiters(of budget: BudgetState) {
-        while lifecycle != .closed, let waiter = budget.nextWaiter,
-            makeRoom(for: waiter.pages.count, in: budget)
-        {
+        while lifecycle != .closed, let waiter = budget.nextWaiter, let paging = waiter.region.paging {
+            let lacking = paging.lacking(waiter.pages)
+            guard makeRoom(for: lacking, in: budget) else { return }
             budget.removeWaiter()
-            waiter.region.paging?.grant(waiter.pages.count)
+            paging.grant(lacking)
             ask(waiter.region, pages: waiter.pages, cause: waiter.cause, failures: 0)
             watch(budget)
         }

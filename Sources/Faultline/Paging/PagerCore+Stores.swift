@@ -103,6 +103,15 @@ extension PagerCore {
         paging.flush(completion)
     }
 
+    /// A store has failed to make durable what a region has written to it. It tells that once, whoever has written what was lost.
+    func storeHasLost(besides region: RegionPaging, _ error: any Error) {
+        guard let identity = region.storeIdentity else { return }
+        for family in families.values {
+            for case let other? in family.members.map(\.paging)
+            where other !== region && other.storeIdentity == identity { other.storeHasLost(error) }
+        }
+    }
+
     /// Takes a region out of service, one over a store after what was written to it is there, or the deadline has passed.
     func unmap(
         _ number: UInt64, within deadline: Duration, _ completion: @escaping (PagerError?) -> Void

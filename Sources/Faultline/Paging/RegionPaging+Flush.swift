@@ -6,7 +6,7 @@ final class RegionFlush {
     var progress: FlushProgress
     /// What the last failed write of it threw.
     var error: (any Error)?
-    /// Set while the store is flushed: what that makes durable.
+    /// Set while the store makes durable what this flush has written.
     var isSynchronizing = false
     private var completion: ((Result<Void, PagerError>) -> Void)?
 
@@ -14,9 +14,6 @@ final class RegionFlush {
         progress = FlushProgress(paging.residency, lastWrite: paging.lastWrite)
         self.completion = completion
     }
-
-    /// Whether somebody still waits for it.
-    var isAwaited: Bool { completion != nil }
 
     func end(_ result: Result<Void, PagerError>) {
         let completion = self.completion
@@ -27,53 +24,68 @@ final class RegionFlush {
 
 extension RegionPaging {
     /// Writes everything that differs from the store now, and has the store make it durable.
-    @discardableResult
-    func flush(_ completion: @escaping (Result<Void, PagerError>) -> Void) -> RegionFlush {
-        let flush = RegionFlush(self, completion)
-        flushes.append(flush)
+    func flush(_ completion: @escaping (Result<Void, PagerError>) -> Void) {
+        flushes.append(RegionFlush(self, completion))
         pump()
-        advanceFlushes(nil)
-        return flush
     }
 
-    /// Goes on with the flushes that have all they need written. `error`: of the write that has just ended.
-    func advanceFlushes(_ error: (any Error)?) {
-        for flush in flushes {
-            if let error, !flush.progress.failed.isEmpty { flush.error = error }
-            guard flush.progress.isComplete, !flush.isSynchronizing else { continue }
-            synchronize(flush)
-        }
-    }
-
-    private func synchronize(_ flush: RegionFlush) {
-        flush.isSynchronizing = true
-        let written = LoopBound(WrittenPages(residency.takeUnflushed()), on: core.reactor)
+    /// Has the store make durable what the flushes that have all they need written have brought there: one call for all of them,
+    /// and one at a time, since a store tells of a loss only once.
+    func advanceFlushes() {
+        guard unsynchronized == nil, flushes.contains(where: { $0.progress.isComplete }) else { return }
+        for flush in flushes { flush.isSynchronizing = flush.progress.isComplete }
+        unsynchronized = WrittenPages(residency.takeUnflushed())
         let box = LoopBound(self, on: core.reactor)
-        let flushBox = LoopBound(flush, on: core.reactor)
         Task(executorPreference: writers) { [store, reactor = core.reactor] in
             do {
                 try await store.flush()
-                reactor.execute { box.value.synchronized(flushBox.value, written.value, nil) }
+                reactor.execute { box.value.synchronized(nil) }
             } catch {
-                reactor.execute { box.value.synchronized(flushBox.value, written.value, error) }
+                reactor.execute { box.value.synchronized(error) }
             }
         }
     }
 
-    private func synchronized(_ flush: RegionFlush, _ written: WrittenPages, _ error: (any Error)?) {
-        guard !isRetired else { return }
-        flushes.removeAll { $0 === flush }
+    private func synchronized(_ error: (any Error)?) {
+        guard !isRetired, let written = unsynchronized else { return }
+        unsynchronized = nil
         core.statistics.flushes += 1
-        if let error {
-            residency.flushFailed(written.pages)
-            flush.end(.failure(.notWritten(written.pages.runs.map { region.range(of: $0) }, error)))
-        } else if flush.progress.failed.isEmpty {
-            flush.end(.success(()))
+        if let error { core.storeHasLost(besides: self, error) }
+        if let error = error ?? foreignError {
+            foreignError = nil
+            lost(written.pages, error)
         } else {
-            let ranges = flush.progress.failed.map { region.range(of: $0) }
-            flush.end(.failure(.notWritten(ranges, flush.error)))
+            let done = flushes.filter(\.isSynchronizing)
+            flushes.removeAll(where: \.isSynchronizing)
+            for flush in done {
+                let failed = flush.progress.failed.map { region.range(of: $0) }
+                flush.end(failed.isEmpty ? .success(()) : .failure(.notWritten(failed, flush.error)))
+            }
         }
+        pump()
         if core.lifecycle == .draining { core.closeIfDrained() }
+    }
+
+    /// The store may have lost what was written to it. What still is in memory of it is written anew; the flushes that have counted
+    /// on it fail.
+    private func lost(_ pages: borrowing PageSet, _ error: any Error) {
+        residency.flushFailed(pages)
+        let failed = flushes
+        flushes = []
+        for flush in failed {
+            var rest = flush.progress.unfinished
+            rest.formUnion(pages)
+            flush.end(.failure(.notWritten(rest.runs.map { region.range(of: $0) }, error)))
+        }
+    }
+
+    /// The store has failed to make durable what another region has written to it; it does not say what it has lost.
+    func storeHasLost(_ error: any Error) {
+        if unsynchronized != nil {
+            foreignError = error
+        } else {
+            lost(residency.takeUnflushed(), error)
+        }
     }
 
     /// Brings everything to the store before the region goes: again while threads still write to it, but not for ever.

@@ -6,24 +6,24 @@ extension RegionPaging {
     /// for first, then what the clock has chosen.
     func pump() {
         while !isRetired, writes.count < WriteBack.width, let write = nextWrite() { start(write) }
+        // Looking for something to write may have found that nothing is left.
+        advanceFlushes()
     }
 
     /// Marks the pages of the next write as being written.
     private func nextWrite() -> WriteBack? {
         var runs: [Range<Int>] = []
         var count = 0
+        // After a failure in smaller pieces, so that one bad spot does not hold up its neighbours for ever.
+        let most = max(WriteBack.mostPages >> narrowing, 1)
         for flush in flushes {
-            while count < WriteBack.mostPages,
-                let run = flush.progress.next(residency, limit: WriteBack.mostPages - count)
-            {
+            while count < most, let run = flush.progress.next(residency, limit: most - count) {
                 residency.beginWriting(run)
                 runs.append(run)
                 count += run.count
             }
         }
         guard pause == nil else { return runs.isEmpty ? nil : WriteBack(runs: runs, chosen: []) }
-        // After a failure in smaller pieces, so that one bad spot does not hold up its neighbours for ever.
-        let most = max(WriteBack.mostPages >> min(failures, 8), 1)
         var taken: [Range<Int>] = []
         var used = 0
         while count < most, used < chosen.count {
@@ -36,7 +36,7 @@ extension RegionPaging {
             }
             var isWritten = false
             for part in residency.writable(run) {
-                let whole = failures == 0 ? widened(part) : part
+                let whole = narrowing == 0 ? widened(part) : part
                 residency.beginWriting(whole)
                 runs.append(whole)
                 count += whole.count
@@ -89,8 +89,14 @@ extension RegionPaging {
     }
 
     private func protect(_ range: AddressRange) -> PagerError? {
-        core.statistics.protects += 1
-        switch core.kernel?.protect(range) {
+        var outcome: Outcome?
+        // The address space does not change for long.
+        for _ in 0..<16 {
+            core.statistics.protects += 1
+            outcome = core.kernel?.protect(range)
+            guard case .again = outcome else { break }
+        }
+        switch outcome {
         case .whole: return nil
         case .failed(let error): return PagerError(error)
         case nil: return .shutDown()
@@ -116,7 +122,7 @@ extension RegionPaging {
         }
         budget?.leaving -= write.chosen.reduce(0) { $0 + $1.count }
         if let error { failed(write, error) } else { succeeded(write) }
-        advanceFlushes(error)
+        if let error { for flush in flushes where !flush.progress.failed.isEmpty { flush.error = error } }
         pump()
         if let budget {
             core.serveWaiters(of: budget)
@@ -127,6 +133,7 @@ extension RegionPaging {
 
     private func succeeded(_ write: WriteBack) {
         failures = 0
+        narrowing = max(narrowing - 1, 0)
         backoff.reset()
         drop(write.chosen)
     }
@@ -139,6 +146,7 @@ extension RegionPaging {
 
     private func failed(_ write: WriteBack, _ error: any Error) {
         failures += 1
+        narrowing = min(narrowing + 1, WriteBack.mostPages.trailingZeroBitCount)
         core.statistics.failures += 1
         let delay = backoff.next()
         if pause == nil { pause = core.reactor.startTimer(after: delay, self) }

@@ -11,6 +11,8 @@ final class RegionPaging {
     unowned let core: PagerCore
     unowned let region: RegionState
     let store: any PageStore
+    /// What regions over the same store have in common; nil where that cannot be told.
+    let storeIdentity: ObjectIdentifier?
     /// Where in the store the region begins, in bytes.
     let baseOffset: Int
     let budget: BudgetState?
@@ -25,20 +27,26 @@ final class RegionPaging {
     /// Pages that the clock has chosen, in order, to be written and dropped.
     var chosen: [Range<Int>] = []
     var flushes: [RegionFlush] = []
+    /// Set while the store is flushed: what that makes durable.
+    var unsynchronized: WrittenPages?
+    /// Why the store may have lost what is being made durable, although that will not say so.
+    var foreignError: (any Error)?
     /// How often writing has failed in a row.
     var failures = 0
+    /// How often the most pages of a write are halved.
+    var narrowing = 0
     /// Runs while writing rests after a failure.
     var pause: TimerID?
     var backoff = Backoff(first: .milliseconds(10), limit: .seconds(2))
     var isRetired = false
 
-    init(
-        _ region: RegionState, _ core: PagerCore, store: any PageStore, budget: BudgetState?,
-        writers: WorkerPool
+    init<Store: PageStore>(
+        _ region: RegionState, _ core: PagerCore, store: Store, budget: BudgetState?, writers: WorkerPool
     ) {
         self.core = core
         self.region = region
         self.store = store
+        storeIdentity = Store.self is AnyClass ? ObjectIdentifier(store as AnyObject) : nil
         baseOffset = region.baseOffset
         self.budget = budget
         self.writers = writers
@@ -59,6 +67,10 @@ final class RegionPaging {
         granted += count
         budget?.used += count
     }
+
+    /// How many of `pages` have no share of the budget yet. A page that has one is asked for when it seems to have gone without
+    /// our doing: it is what it was until that is known.
+    func lacking(_ pages: Range<Int>) -> Int { pages.count - residency.residentCount(of: pages) }
 
     /// How many of `count` pages that nobody waits for may be asked for without pushing out others.
     func roomAhead(_ count: Int) -> Int {
@@ -95,13 +107,6 @@ final class RegionPaging {
         giveBack(pages.count)
     }
 
-    /// Pages have gone without our doing.
-    func vanished(_ pages: Range<Int>) {
-        let before = counted
-        residency.forget(pages)
-        giveBack(before - counted)
-    }
-
     private func giveBack(_ count: Int) {
         guard let budget, count > 0 else { return }
         budget.used -= count
@@ -130,8 +135,10 @@ final class RegionPaging {
         }
     }
 
-    /// What is not in the store, as addresses.
+    /// What is not in the store yet, or may not be durable there, as addresses.
     var unwritten: [AddressRange] {
-        FlushProgress(residency, lastWrite: lastWrite).rest.map { region.range(of: $0) }
+        var pages = residency.pagesNotDurable
+        if let unsynchronized { pages.formUnion(unsynchronized.pages) }
+        return pages.runs.map { region.range(of: $0) }
     }
 }

@@ -28,6 +28,8 @@ package struct Residency: ~Copyable {
     private let words: WordStorage
     /// One bit for each 64 pages that hold anything for the hand to look at.
     private let groups: WordStorage
+    /// One bit for each 64 pages of which some are unflushed.
+    private let unflushedGroups: WordStorage
     package let pageCount: Int
     package private(set) var residentCount = 0
     package private(set) var dirtyCount = 0
@@ -42,6 +44,7 @@ package struct Residency: ~Copyable {
         let count = (pageCount + 63) / 64
         words = WordStorage(count: count * Self.planes)
         groups = WordStorage(count: (count + 63) / 64)
+        unflushedGroups = WordStorage(count: groups.count)
     }
 
     package func isResident(_ page: Int) -> Bool { has(.resident, page) }
@@ -49,7 +52,15 @@ package struct Residency: ~Copyable {
     package func isWriting(_ page: Int) -> Bool { has(.writing, page) }
     package func isUnflushed(_ page: Int) -> Bool { has(.unflushed, page) }
 
-    /// `pages` have been installed. Writable ones are dirty from the start: nobody will tell of the first write.
+    package func residentCount(of pages: Range<Int>) -> Int {
+        guard !pages.isEmpty else { return 0 }
+        return (pages.lowerBound >> 6...(pages.upperBound - 1) >> 6).reduce(0) { count, group in
+            count + (self[.resident, group] & PageSet.mask(pages, group)).nonzeroBitCount
+        }
+    }
+
+    /// `pages` have been installed. Writable ones are dirty from the start: nobody will tell of the first write. So are those
+    /// that are on their way to the store, since the program dropped them meanwhile: they were read from amid that write.
     package mutating func install(_ pages: Range<Int>, isDirty: Bool, isAhead: Bool) {
         forEachGroup(of: pages) { residency, group, mask in
             let known = residency[.resident, group]
@@ -60,7 +71,7 @@ package struct Residency: ~Copyable {
             residency[.referenced, group] |= mask
             residency[.spared, group] |= isAhead ? mask : ghosts
             residency[.ghost, group] &= ~mask
-            residency.setDirty(isDirty ? mask : 0, among: mask, group)
+            residency.setDirty(isDirty ? mask : mask & residency[.writing, group], among: mask, group)
             residency.groups[group >> 6] |= 1 << UInt64(group & 63)
         }
     }
@@ -93,6 +104,7 @@ package struct Residency: ~Copyable {
             let kept = mask & residency[.resident, group]
             if succeeded {
                 residency[.unflushed, group] |= mask
+                residency.unflushedGroups[group >> 6] |= 1 << UInt64(group & 63)
             } else {
                 residency.setDirty(kept, among: kept, group)
             }
@@ -117,21 +129,42 @@ package struct Residency: ~Copyable {
         }
     }
 
-    /// The pages in memory that were written since the store was flushed last. The store is about to be flushed: what is
-    /// written from now on counts for the next time.
+    /// The pages that were written since the store was flushed last, those that have left memory included. The store is about
+    /// to be flushed: what is written from now on counts for the next time.
     package mutating func takeUnflushed() -> PageSet {
         var pages = PageSet(pageCount: pageCount)
+        forEachUnflushedGroup { group in
+            pages.insert(self[.unflushed, group], group)
+            self[.unflushed, group] = 0
+            unflushedGroups[group >> 6] &= ~(1 << UInt64(group & 63))
+        }
+        return pages
+    }
+
+    /// The pages that are not in the store yet, and those that were written since it was flushed last.
+    package var pagesNotDurable: PageSet {
+        var pages = PageSet(pageCount: pageCount)
+        forEachUnflushedGroup { pages.insert(self[.unflushed, $0], $0) }
         var group = 0
         while let next = nextGroup(from: group) {
-            pages.insert(self[.unflushed, next] & self[.resident, next], next)
-            self[.unflushed, next] = 0
+            pages.insert(self[.dirty, next] | self[.writing, next], next)
             group = next + 1
         }
         return pages
     }
 
-    /// The store could not be flushed. It may have lost `pages`, and will not tell again: where they still are in memory they
-    /// are to be written anew.
+    private func forEachUnflushedGroup(_ body: (Int) -> Void) {
+        for index in 0..<unflushedGroups.count where unflushedGroups[index] != 0 {
+            var word = unflushedGroups[index]
+            while word != 0 {
+                body(index << 6 + word.trailingZeroBitCount)
+                word &= word &- 1
+            }
+        }
+    }
+
+    /// The store could not be flushed. It may have lost `pages`, and will not tell again: those that still are in memory are to
+    /// be written anew.
     package mutating func flushFailed(_ pages: borrowing PageSet) {
         for group in 0..<pages.groupCount where pages.word(group) != 0 {
             let kept = pages.word(group) & self[.resident, group]

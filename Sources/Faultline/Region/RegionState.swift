@@ -107,13 +107,14 @@ final class RegionState {
         self.family = family ?? whole.family
         confinedTable = Confined(table)
         confinedWatch = Confined(RegionWatch(whole.options.readAhead, pageSize: whole.pageSize))
-        updateWatch()
         activity = self.family.activity
         wasWatched = whole.writeWatch != nil || whole.wasWatched
         hasOnlySuppliedPages = whole.hasOnlySuppliedPages
         isMarked = whole.isMarked
         needsCare = isMarked
+        updateWatch()
     }
+
     private func updateWatch() { isWatched = paging != nil || !confinedWatch.value.isIdle }
 
     var table: FaultTable {

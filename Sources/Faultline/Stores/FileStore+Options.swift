@@ -38,7 +38,7 @@ extension FileStore {
         /// Whether pages of zeroes take no space: they are punched out of the file as they are written (fallocate(2),
         /// `FALLOC_FL_PUNCH_HOLE`), and holes are answered without reading (lseek(2), `SEEK_DATA`).
         public var isSparse: Bool
-        /// The threads that read and flush; nil for two of the store's own. Two more of its own write.
+        /// The threads that read; nil for two of the store's own. Two more of its own write and flush.
         public var workers: WorkerPool?
 
         /// Options with defaults. The parameters are the properties of the same names.

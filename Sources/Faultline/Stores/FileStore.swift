@@ -12,7 +12,8 @@ public final class FileStore: PageStore {
     let cachedFile: StoreFile
     let options: Options
     let workers: WorkerPool
-    /// Write what may be a region's, and so may have to wait for a page: reads of pages must never queue behind that.
+    /// Write and flush. What is written may be a region's, and so may have to wait for a page; a flush may take long: reads of
+    /// pages must never queue behind that.
     let writers: WorkerPool
     /// The file, mapped, where it may be read that way.
     let source: PageSource?
@@ -25,8 +26,9 @@ public final class FileStore: PageStore {
     /// Where the file is.
     public let path: String
 
-    /// True: regions are written from their own memory, by threads of the store's own.
-    public var writesFromRegions: Bool { true }
+    /// Whether the file lies in memory (tmpfs). A write to another file system may hold a lock on the file for which reads wait,
+    /// while it waits for a page of a region that has yet to be read: there it is handed copies.
+    public let writesFromRegions: Bool
 
     /// Opens the file at `path`, and makes it longer if ``Options/byteCount`` says so (open(2), ftruncate(2), mmap(2)). Any
     /// thread; may block on the disk.
@@ -76,7 +78,8 @@ public final class FileStore: PageStore {
         } catch {
             throw StoreError(error)
         }
-        isAlwaysCached = options.reading == .mapped || cachedFile.liesInMemory
+        writesFromRegions = cachedFile.liesInMemory
+        isAlwaysCached = options.reading == .mapped || writesFromRegions
         do throws(ReactorError) {
             if let shared = options.workers {
                 workers = shared
@@ -89,14 +92,14 @@ public final class FileStore: PageStore {
         }
     }
 
-    /// Makes what was written durable (fdatasync(2)), on a thread of the pool.
+    /// Makes what was written durable (fdatasync(2)), on a thread of the store's own.
     ///
     /// - Throws: ``StoreError``. The kernel tells of a failed write once: what was written since the last success is to be
     ///   written again.
     public func flush() async throws(StoreError) {
         if Task.isCancelled { throw .cancelled() }
         do {
-            try await workers.run { () throws(SystemFailure) in try self.cachedFile.file.synchronize() }
+            try await writers.run { () throws(SystemFailure) in try self.cachedFile.file.synchronize() }
         } catch {
             throw StoreError(error)
         }

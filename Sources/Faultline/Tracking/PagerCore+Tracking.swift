@@ -14,7 +14,8 @@ extension PagerCore {
         }
         guard region.paging == nil else {
             throw PagerError(
-                .unsupportedOperation, "a region over a store notes itself what is written to it", range: range)
+                .unsupportedOperation, "a region over a store notes itself what is written to it",
+                range: range)
         }
         // Pages that the kernel makes out of nothing would be written without a message.
         guard

@@ -5,7 +5,7 @@ import Testing
 import Userfault
 
 /// What is particular about stores in files.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct FileStoreTests {
     let page = SystemPage.size
 

@@ -5,7 +5,7 @@ import Testing
 import Userfault
 
 /// How regions over stores, and their pagers, end.
-@Suite(.requiresUserfaultfd([.writeProtectFaults]), .timeLimit(.minutes(1)))
+@Suite(.requiresUserfaultfd([.writeProtectFaults]), .timeLimit(.minutes(5)))
 struct PagingEndTests {
     let page = SystemPage.size
 

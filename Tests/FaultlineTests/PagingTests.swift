@@ -5,7 +5,7 @@ import Testing
 import Userfault
 
 /// Regions that are larger than what may be in memory of them.
-@Suite(.requiresUserfaultfd([.writeProtectFaults]), .timeLimit(.minutes(1)))
+@Suite(.requiresUserfaultfd([.writeProtectFaults]), .timeLimit(.minutes(5)))
 struct PagingTests {
     let page = SystemPage.size
     let seed = TestSeed()

@@ -5,7 +5,7 @@ import Testing
 import Userfault
 
 /// Evictions, writes and faults that come in each other's way.
-@Suite(.requiresUserfaultfd([.writeProtectFaults]), .timeLimit(.minutes(1)))
+@Suite(.requiresUserfaultfd([.writeProtectFaults]), .timeLimit(.minutes(5)))
 struct PagingTroubleTests {
     let page = SystemPage.size
 

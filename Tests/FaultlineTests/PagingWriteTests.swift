@@ -5,7 +5,7 @@ import Testing
 import Userfault
 
 /// Pages on their way to their store: flushes, failures, and the end of regions.
-@Suite(.requiresUserfaultfd([.writeProtectFaults]), .timeLimit(.minutes(1)))
+@Suite(.requiresUserfaultfd([.writeProtectFaults]), .timeLimit(.minutes(5)))
 struct PagingWriteTests {
     let page = SystemPage.size
 

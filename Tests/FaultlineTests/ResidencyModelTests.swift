@@ -3,7 +3,7 @@ import FaultlineTestKit
 import Testing
 
 /// The states of pages over a store, against memory and a store that are plain arrays.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct ResidencyModelTests {
     let seed = TestSeed()
 

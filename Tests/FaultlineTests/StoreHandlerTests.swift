@@ -5,7 +5,7 @@ import Testing
 import Userfault
 
 /// Regions over stores, for reading.
-@Suite(.requiresUserfaultfd, .timeLimit(.minutes(1)))
+@Suite(.requiresUserfaultfd, .timeLimit(.minutes(5)))
 struct StoreHandlerTests {
     let page = SystemPage.size
 

@@ -5,7 +5,7 @@ import Testing
 import Userfault
 
 /// The stores that are included, put through what every store owes.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct StoreTests {
     /// A way to make a file store.
     struct FileChoice: Sendable, CustomTestStringConvertible {

@@ -5,6 +5,10 @@ extension Pager {
         public var name: String
         /// When waiting threads are let go; ``WakePolicy/adaptive`` by default.
         public var wakePolicy: WakePolicy
+        /// How long answers of handlers that suspend are held back while other requests are open, to be carried out together with
+        /// theirs; zero by default: at the end of the turn. Neighbours share an ioctl, and all a wake. It pays where handlers answer
+        /// many small pieces, each in a turn of its own; a thread may wait longer by as much.
+        public var gatherDelay: Duration
         /// How many messages one read(2) takes at most; 64 by default, at least 1. Each takes 32 bytes of a buffer that is
         /// made once.
         public var messagesPerRead: Int
@@ -31,7 +35,8 @@ extension Pager {
 
         /// A configuration with defaults. The parameters are the properties of the same names.
         public init(
-            name: String = "pager", wakePolicy: WakePolicy = .adaptive, messagesPerRead: Int = 64,
+            name: String = "pager", wakePolicy: WakePolicy = .adaptive, gatherDelay: Duration = .zero,
+            messagesPerRead: Int = 64,
             readsPerTurn: Int = 4, reportsThreadIDs: Bool = false, resolution: ResolutionMode = .reactor,
             writeProtection: WriteProtection = .messages,
             onFailure: (@Sendable (FaultFailure) -> Void)? = nil, events: AddressSpaceEvents = [],
@@ -39,6 +44,7 @@ extension Pager {
         ) {
             self.name = name
             self.wakePolicy = wakePolicy
+            self.gatherDelay = gatherDelay
             self.messagesPerRead = max(messagesPerRead, 1)
             self.readsPerTurn = max(readsPerTurn, 1)
             self.reportsThreadIDs = reportsThreadIDs

@@ -124,6 +124,11 @@ extension PagerCore {
         _ resolution: Resolution, covering whole: AddressRange, part: AddressRange, region: RegionState,
         failures: Int, cause: FaultCause
     ) {
+        if region.options.findsZeroPages,
+            enqueueZeroes(resolution, covering: whole, part: part, region, failures: failures, cause: cause)
+        {
+            return
+        }
         guard region.paging != nil, cause.isWrite else {
             return enqueue(
                 resolution, covering: whole, part: part, isProtected: region.paging != nil, region: region,
@@ -171,7 +176,7 @@ extension PagerCore {
         }
         guard isReading else {
             queue(action, part, of: region, owner: resolution.owner, failures: failures, demand: demand)
-            return scheduleCommit()
+            return scheduleCommitOfAnswers()
         }
         let outcome = perform(action, part, of: region, wake: wakesAtOnce)
         guard case .whole = outcome else {

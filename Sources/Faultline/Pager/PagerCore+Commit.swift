@@ -4,6 +4,10 @@ import Userfault
 extension PagerCore: EndOfTurnWork {
     func endOfTurn() {
         isCommitScheduled = false
+        if let gatherTimer {
+            reactor.cancelTimer(gatherTimer)
+            self.gatherTimer = nil
+        }
         guard lifecycle != .closed else { return }
         commit()
         if lifecycle == .draining { closeIfDrained() }

@@ -43,10 +43,11 @@ extension PagerCore {
         families = [:]
         lastRegion = nil
         parked.removeAll()
-        for timer in [parkedTimer, deadlineTimer, strayTimer, readTimer, liveness?.timer] {
+        for timer in [parkedTimer, gatherTimer, deadlineTimer, strayTimer, readTimer, liveness?.timer] {
             if let timer { reactor.cancelTimer(timer) }
         }
         parkedTimer = nil
+        gatherTimer = nil
         deadlineTimer = nil
         kernel = nil
         inThread = nil

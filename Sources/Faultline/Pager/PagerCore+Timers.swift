@@ -4,6 +4,9 @@ extension PagerCore: TimerHandler {
     func timerFired(_ id: TimerID) {
         if id == parkedTimer {
             retryParked()
+        } else if id == gatherTimer {
+            gatherTimer = nil
+            scheduleCommit()
         } else if id == strayTimer {
             retryStrays()
         } else if id == readTimer {

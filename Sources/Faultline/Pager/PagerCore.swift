@@ -92,6 +92,10 @@ final class PagerCore {
     var parkedTimer: TimerID?
     var retryTimers: [TimerID: RequestTicket] = [:]
     var isCommitScheduled = false
+    /// Answers that are held back are carried out when it fires.
+    var gatherTimer: TimerID?
+    /// As many of them are not held back any longer.
+    static let gatherLimit = 64
     var isCommitting = false
     /// The kernel's answer to the first operation of the next commit, when it has been asked already, and whether that
     /// operation woke the threads of what it did.
@@ -180,6 +184,15 @@ final class PagerCore {
         guard !isCommitScheduled, !isReading else { return }
         isCommitScheduled = true
         reactor.scheduleEndOfTurn(self)
+    }
+
+    /// An answer has come while no faults are being read. Others are to come, with which it may be carried out.
+    func scheduleCommitOfAnswers() {
+        let delay = configuration.gatherDelay
+        guard delay > .zero, !open.tickets.isEmpty, lifecycle == .serving,
+            scheduler.pendingCount < Self.gatherLimit, !isReading, !isCommitScheduled
+        else { return scheduleCommit() }
+        if gatherTimer == nil { gatherTimer = reactor.startTimer(after: delay, self) }
     }
 }
 

@@ -24,6 +24,11 @@ public struct RegionOptions: Sendable {
     /// (`vm.nr_hugepages`).
     public var usesHugePages: Bool
 
+    /// Whether pages of a ``PageBuffer`` that turn out to be all zero are installed as zero pages (`UFFDIO_ZEROPAGE`), which take no
+    /// memory until they are written to. Looking costs the reactor's thread some tens of nanoseconds for a page that is zero,
+    /// and next to nothing for others. Off by default; handlers that know of zeroes answer ``Resolution/zero``.
+    public var findsZeroPages: Bool
+
     /// What becomes of pages whose contents the application drops (madvise(2) with `MADV_DONTNEED`, `MADV_FREE` or
     /// `MADV_REMOVE`), when the pager is told of it (``AddressSpaceEvents/remove``).
     public enum RemovedPages: Hashable, Sendable {
@@ -41,7 +46,8 @@ public struct RegionOptions: Sendable {
     public init(
         name: String = "region", failurePolicy: FailurePolicy = .poison, maximumRequestPages: Int = 256,
         pagesPerFault: Int = 1, isInheritedByFork: Bool = false, readAhead: ReadAheadPolicy = .none,
-        modes: RegistrationModes = .missing, usesHugePages: Bool = false, removedPages: RemovedPages = .zero
+        modes: RegistrationModes = .missing, usesHugePages: Bool = false, removedPages: RemovedPages = .zero,
+        findsZeroPages: Bool = false
     ) {
         self.name = name
         self.failurePolicy = failurePolicy
@@ -52,5 +58,6 @@ public struct RegionOptions: Sendable {
         self.modes = modes
         self.usesHugePages = usesHugePages
         self.removedPages = removedPages
+        self.findsZeroPages = findsZeroPages
     }
 }

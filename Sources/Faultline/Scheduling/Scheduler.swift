@@ -84,6 +84,7 @@ package struct Scheduler<Tag> {
     private var pageSize: Int { batch[run.lowerBound].pageSize }
 
     package var hasPending: Bool { !pending.isEmpty }
+    package var pendingCount: Int { pending.count }
     /// The positions of the pieces that the run under way is made of.
     package var runPieces: Range<Int> { run }
     package var isCommitting: Bool { run.upperBound < batch.count || position < runEnd }

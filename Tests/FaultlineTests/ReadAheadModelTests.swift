@@ -113,6 +113,20 @@ struct ReadAheadModelTests {
         #expect(model.extra < 20_000 * 3 / 100, "\(model.extra) pages that nobody asked for, \(seed)")
     }
 
+    @Test(arguments: [1, 16]) func `readers in order are noticed after a long time without any`(threads: Int)
+        throws
+    {
+        var model = Model(pages: 40_000)
+        var random = TestRandom(seed)
+        var shuffled = Array(stride(from: 20_000, to: 40_000, by: 7))
+        shuffled.shuffle(using: &random)
+        try model.run([shuffled])
+        let before = model.faults
+        let count = 20_000 / threads
+        try model.run((0..<threads).map { Array($0 * count..<($0 + 1) * count) })
+        #expect(model.faults - before < 20_000 / 8, "\(seed)")
+    }
+
     @Test func `what is wasted lowers the ceiling, and hits raise it again`() throws {
         var random = TestRandom(seed)
         var model = Model(pages: 1 << 20)

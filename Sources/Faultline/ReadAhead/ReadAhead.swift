@@ -35,9 +35,14 @@ package struct ReadAhead {
     private var recentHits = 0
     private var recentWaste = 0
     private var time: UInt64 = 0
+    /// Faults since the last one that was expected.
+    private var strays = 0
 
     package static let first = 4
     static let streamLimit = 32
+    /// Where nothing was expected for so many faults, only the first quarter of each such number is looked at: enough for many
+    /// interleaved streams to show, and what there is to be learned from the rest is not worth its price.
+    static let strayLimit = 256
 
     /// At most `maximum` pages are filled ahead of a fault.
     package init(maximum: Int) {
@@ -49,6 +54,10 @@ package struct ReadAhead {
     /// What to fill when threads wait for `pages`, a run of missing ones. At most `room` more pages are part of it.
     package mutating func plan(_ pages: Range<Int>, in table: FaultTable, room: Int) -> Plan {
         guard advice != .random, maximum > 0 else { return Plan(window: pages) }
+        if strays >= Self.strayLimit, advice == .adaptive {
+            strays &+= 1
+            guard strays % Self.strayLimit < Self.strayLimit / 4 else { return Plan(window: pages) }
+        }
         time &+= 1
         if let index = streams.firstIndex(where: { $0.expects(pages) }) {
             return advance(index, to: pages, in: table, room: room)
@@ -64,6 +73,7 @@ package struct ReadAhead {
             streams[index].course = course
             return fill(index, from: pages, in: table, room: room)
         }
+        if strays < Self.strayLimit { strays += 1 }
         let index = begin(pages)
         guard advice == .sequential || pages.lowerBound == 0 else { return Plan(window: pages) }
         // Whoever begins at the beginning goes on, as a rule.
@@ -117,6 +127,7 @@ package struct ReadAhead {
         _ index: Int, to pages: Range<Int>, in table: FaultTable, room: Int
     ) -> Plan {
         confirm(index)
+        strays = 0
         return fill(index, from: pages, in: table, room: room)
     }
 

@@ -197,6 +197,26 @@ struct PagingTroubleTests {
         }
     }
 
+    @Test func `a page that was dropped can be written where system calls are not served`() async throws {
+        let file = TemporaryFile(PagedPages.numbered(8), in: "/dev/shm")
+        let store = try FileStore(path: file.path)
+        let reactor = try Reactor.start()
+        let pager = try await Pager(
+            on: reactor,
+            descriptor: try Userfaultfd(requiring: .writeProtectFaults, trying: [.userModeOnly]))
+        let region = try await pager.map(store: store)
+        await FaultingThread {
+            for number in 0..<8 { region.store(UInt64(5), toByteOffset: number * region.pageSize + 8) }
+        }.value
+        #expect(MemoryProbe.discard(region.range.start + UInt(3 * page), byteCount: page))
+        try await region.flush()
+        for number in 0..<8 {
+            #expect(PagedPages.word(file.bytes, at: number * page + 8) == (number == 3 ? 0 : 5))
+        }
+        await pager.shutdown()
+        await reactor.shutdown()
+    }
+
     @Test(.requiresKernelFaults) func `locked pages leave memory too`() async throws {
         let memory = try MemoryStore(copying: PagedPages.numbered(256))
         let budget = try MemoryBudget(byteCount: 64 * page)

@@ -1,4 +1,5 @@
 import EventReactor
+import Userfault
 
 /// A write to a store under way.
 struct WriteBack {
@@ -22,7 +23,13 @@ struct WriteBackWork: Sendable {
     let pool: PageBufferPool
 
     func run() async throws {
-        guard !store.writesFromRegions else { return try await store.write(pieces) }
+        if store.writesFromRegions {
+            do {
+                return try await store.write(pieces)
+            } catch let error as StoreError where error.systemFailure?.errno == .badAddress {
+                // The program has dropped a page, and a descriptor for user mode only does not serve system calls.
+            }
+        }
         let byteCount = pieces.reduce(0) { $0 + $1.byteCount }
         var buffer = try pool.take(byteCount)
         try await buffer.write(pieces, to: store)

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "pages.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -27,6 +28,27 @@ uintptr_t bench_file_map(const char *path, size_t *byte_count) {
     }
     close(file);
     return memory == MAP_FAILED ? 0 : (uintptr_t)memory;
+}
+
+uintptr_t bench_file_share(const char *path, size_t byte_count) {
+    int file = open(path, O_RDWR | O_CLOEXEC);
+    if (file < 0) return 0;
+    void *memory = mmap(NULL, byte_count, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    close(file);
+    return memory == MAP_FAILED ? 0 : (uintptr_t)memory;
+}
+
+int bench_file_make(const char *path, uintptr_t address, size_t byte_count) {
+    int file = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (file < 0) return errno;
+    int error = 0;
+    for (size_t done = 0; done < byte_count && error == 0;) {
+        ssize_t count = write(file, (const char *)address + done, byte_count - done);
+        if (count < 0 && errno != EINTR) error = errno;
+        if (count > 0) done += (size_t)count;
+    }
+    close(file);
+    return error;
 }
 
 void bench_unmap(uintptr_t address, size_t byte_count) { munmap((void *)address, byte_count); }

@@ -126,7 +126,7 @@ extension Arguments {
         faulting threads, in turns. With no scenario: a short tour of all of them.
 
           --pages N             pages touched in a run (not for restore, where the file decides)
-          --threads N[,N…]      faulting threads, for threads, restore and mixed; writing ones, for snapshot
+          --threads N[,N…]      faulting threads, for threads, restore, mixed and paging; writing ones, for snapshot
           --runs N              measured runs of every variant; medians are reported
           --pin none|same|cross where threads run: anywhere, all on one core (the default, but for snapshot), faulting on
                                 one core and serving on another

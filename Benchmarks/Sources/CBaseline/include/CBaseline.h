@@ -6,6 +6,7 @@
 #ifndef CBASELINE_H
 #define CBASELINE_H
 
+#include "access.h"
 #include "counters.h"
 #include "dirty.h"
 #include "echo_client.h"

@@ -12,6 +12,12 @@ uintptr_t bench_source_make(size_t byte_count, uint64_t seed);
 /// Maps the file read-only and reads it in. Returns the address or 0; `*byte_count` is the exact size of the file.
 uintptr_t bench_file_map(const char *path, size_t *byte_count);
 
+/// Maps the first `byte_count` bytes of the file, shared, for reading and writing. Returns the address or 0.
+uintptr_t bench_file_share(const char *path, size_t byte_count);
+
+/// Makes a file of `byte_count` bytes that are those at `address`. Returns 0 or an errno.
+int bench_file_make(const char *path, uintptr_t address, size_t byte_count);
+
 void bench_unmap(uintptr_t address, size_t byte_count);
 
 /// The number of equal bytes at the start of both: `byte_count` when they do not differ.

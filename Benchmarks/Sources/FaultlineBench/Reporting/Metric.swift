@@ -4,6 +4,11 @@ enum Metric: String, CaseIterable {
     case throughput
     case time
     case timePerPage = "time_per_page"
+    case timePerAccess = "time_per_access"
+    case faultsPerAccess = "faults_per_access"
+    case systemCallsPerAccess = "system_calls_per_access"
+    case evictionsPerAccess = "evictions_per_access"
+    case writesPerAccess = "writes_per_access"
     case contextSwitchesPerFault = "context_switches_per_fault"
     case ioctlsPerFault = "ioctls_per_fault"
     case copiesPerFault = "copies_per_fault"
@@ -18,7 +23,8 @@ enum Metric: String, CaseIterable {
     /// The unit, unless a row says otherwise.
     var unit: String {
         switch self {
-        case .latency, .time, .timePerPage: "ns"
+        case .latency, .time, .timePerPage, .timePerAccess: "ns"
+        case .faultsPerAccess, .systemCallsPerAccess, .evictionsPerAccess, .writesPerAccess: "1/access"
         case .throughput: "faults/s"
         case .bytesPerFault: "bytes/fault"
         case .eexist, .eagain: "count"
@@ -30,6 +36,7 @@ enum Metric: String, CaseIterable {
     var title: String {
         switch self {
         case .timePerPage: "time per page"
+        case .timePerAccess: "time per access"
         case .contextSwitchesPerFault: "context switches per fault"
         case .ioctlsPerFault: "ioctls per fault"
         case .allocationsPerFault: "allocations per fault"

@@ -41,6 +41,13 @@ extension Report {
                 .timePerPage, "min–max",
                 { "\(Table.number($0.min, places: 1))–\(Table.number($0.max, places: 1))" }
             ),
+            (.timePerAccess, "per access", { Table.time($0.median) }),
+            (.timePerAccess, "min–max", { "\(Table.time($0.min))–\(Table.time($0.max))" }),
+            (.timePerAccess, "p99", { $0.p99.map { Table.time($0) } ?? "-" }),
+            (.faultsPerAccess, "faults", { Table.number($0.median, places: 2) }),
+            (.systemCallsPerAccess, "calls", { Table.number($0.median, places: 2) }),
+            (.evictionsPerAccess, "evictions", { Table.number($0.median, places: 2) }),
+            (.writesPerAccess, "writes", { Table.number($0.median, places: 3) }),
             (.throughput, "per second", { Table.count($0.median) }),
             (.throughput, "min–max", { "\(Table.count($0.min))–\(Table.count($0.max))" }),
             (.contextSwitchesPerFault, "switches", { Table.number($0.median, places: 2) }),

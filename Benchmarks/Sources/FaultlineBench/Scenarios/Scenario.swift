@@ -49,6 +49,6 @@ enum Scenarios {
         TouchScenario.roundtrip, TouchScenario.threads, TouchScenario.scan, TouchScenario.streams,
         TouchScenario.random, ReplayScenario(), RestoreScenario(),
         MixedScenario(), OperationsScenario(), TouchScenario.inThread, DirtyScenario(),
-        SnapshotScenario(),
+        SnapshotScenario(), PagingScenario(),
     ]
 }

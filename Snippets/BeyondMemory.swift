@@ -38,7 +38,7 @@ print("\(statistics.evictedPages) pages left memory, in \(statistics.discards) c
 print("\(await pager.usedByteCount(of: budget)) bytes of \(budget.byteCount) are in use")
 precondition(statistics.dirtyPages == 0)
 
-// snippet.end-of-region
+// snippet.unmap
 try await pager.unmap(table, within: .seconds(10))
 // snippet.end
 await pager.shutdown()

@@ -62,7 +62,7 @@ struct DirtyHugePageTests {
             let seed = TestSeed()
             let region = try await map(pager, isShared: isShared, supplied: supplied, pages: 12)
             let writers = OrderedWriters(region, pairs: 2, seed: seed)
-            writers.start(seed: seed)
+            await writers.start(seed: seed)
             defer { writers.stop() }
             for round in 0..<(TestProcess.hasSanitizer ? 2 : 5) {
                 let (image, report) = try await memorySnapshot(of: region)

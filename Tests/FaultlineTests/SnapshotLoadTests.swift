@@ -17,7 +17,7 @@ struct SnapshotLoadTests {
             let seed = TestSeed()
             let region = try await kind.map(on: pager, pages: 512)
             let writers = OrderedWriters(region, pairs: 3, seed: seed)
-            writers.start(seed: seed)
+            await writers.start(seed: seed)
             defer { writers.stop() }
             for round in 0..<(TestProcess.hasSanitizer ? 10 : 60) {
                 let (image, report) = try await memorySnapshot(of: region)
@@ -37,7 +37,7 @@ struct SnapshotLoadTests {
             let region = try await TrackedKind.supplied.map(on: pager, pages: pages)
             await region.fillPages(0..<pages)
             let writers = OrderedWriters(region, pairs: 2, seed: seed)
-            writers.start(seed: seed)
+            await writers.start(seed: seed)
             defer { writers.stop() }
             var copiedBeforeWrite = 0
             let target = SnapshotMemory()
@@ -59,7 +59,7 @@ struct SnapshotLoadTests {
             let target = SnapshotFile(path: file.path, isSparse: isSparse)
             let region = try await TrackedKind.supplied.map(on: pager, pages: 512)
             let writers = OrderedWriters(region, pairs: 3, seed: seed)
-            writers.start(seed: seed)
+            await writers.start(seed: seed)
             defer { writers.stop() }
             for round in 0..<(TestProcess.hasSanitizer ? 10 : 40) {
                 let report = try await region.snapshot(to: target)
@@ -131,7 +131,7 @@ struct SnapshotLoadTests {
         try await withScriptedPager(script: script) { pager, _ in
             let region = try await TrackedKind.supplied.map(on: pager, pages: 64)
             let writers = OrderedWriters(region, pairs: 3, seed: seed)
-            writers.start(seed: seed)
+            await writers.start(seed: seed)
             defer { writers.stop() }
             for round in 0..<20 {
                 let (image, _) = try await memorySnapshot(of: region)

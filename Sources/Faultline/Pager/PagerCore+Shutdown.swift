@@ -5,6 +5,9 @@ extension PagerCore {
     /// Reads nothing more, and closes when all that is in flight is settled or the deadline passes.
     func drain(within deadline: Duration) {
         guard lifecycle == .serving else { return }
+        // What has happened to the regions by now counts: pages that were dropped are zero, not to be sealed.
+        catchUp()
+        guard lifecycle == .serving else { return }
         lifecycle = .draining
         // Who causes an event waits until it is read, and nothing can be filled until then.
         if events.isEmpty { source?.isEnabled = false }

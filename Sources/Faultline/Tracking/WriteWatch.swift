@@ -146,6 +146,7 @@ extension WriteWatch {
     /// Nobody is interested any more. What is still protected would bring its writes to the handler, which has not asked.
     private func settle() {
         guard sweep == nil, region.writeWatch === self, !isRetired else { return }
+        takeBackPutOff()
         guard core.lifecycle != .closed, !isAsynchronous, mayBeProtected || leftovers.population > 0 else {
             return rest()
         }
@@ -158,8 +159,16 @@ extension WriteWatch {
             self.sweep = nil
             if case .failure(let error) = result { core.report(error) }
             mayBeProtected = false
-            if tracking == nil, snapshot == nil { rest() }
+            if tracking == nil, snapshot == nil { settle() }
         }
+    }
+
+    /// Pages whose writers the kernel did not let go are protected still. Nobody may lift that later, when somebody else watches.
+    private func takeBackPutOff() {
+        for page in putOff { leftovers.insert(page..<page + 1) }
+        putOff.removeAll(keepingCapacity: true)
+        if let timer { core.reactor.cancelTimer(timer) }
+        timer = nil
     }
 
     /// Somebody is interested again: what is protected stays so, and will be swept in the end.
@@ -171,6 +180,7 @@ extension WriteWatch {
     }
 
     private func rest() {
+        takeBackPutOff()
         region.writeWatch = nil
         region.protectsFills = false
         tellWaiters()
@@ -192,9 +202,6 @@ extension WriteWatch {
         snapshot?.retire()
         tracking = nil
         snapshot = nil
-        if let timer { core.reactor.cancelTimer(timer) }
-        timer = nil
-        putOff.removeAll()
         sweep = nil
         // Without a sweep.
         rest()

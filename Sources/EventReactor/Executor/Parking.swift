@@ -2,7 +2,15 @@
 @safe struct Parked<Value: Sendable>: Sendable {
     @safe private enum Continuation {
         case unsafe(UnsafeContinuation<Value, Never>)
-        case checked(CheckedContinuation<Value, Never>)
+        case checked(Checked)
+    }
+
+    /// The size of a checked continuation is known only to the runtime: held directly, it would make every copy of this a
+    /// question to it.
+    private final class Checked: Sendable {
+        let continuation: CheckedContinuation<Value, Never>
+
+        init(_ continuation: CheckedContinuation<Value, Never>) { self.continuation = continuation }
     }
 
     private let continuation: Continuation
@@ -12,14 +20,14 @@
     }
 
     fileprivate init(_ continuation: CheckedContinuation<Value, Never>) {
-        self.continuation = .checked(continuation)
+        self.continuation = .checked(Checked(continuation))
     }
 
     /// Lets the task go on, on its own executor.
     func resume(_ value: sending Value) {
         switch continuation {
         case .unsafe(let continuation): unsafe continuation.resume(returning: value)
-        case .checked(let continuation): continuation.resume(returning: value)
+        case .checked(let checked): checked.continuation.resume(returning: value)
         }
     }
 }

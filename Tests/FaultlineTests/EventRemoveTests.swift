@@ -171,7 +171,7 @@ struct EventRemoveTests {
             let handler = ClosureHandler { request in
                 let first = request.offset / request.pageSize
                 requests.withLock { $0.append(first..<first + request.pageCount) }
-                if requests.withLock({ $0.count }) == 1 { return .retry(after: .milliseconds(30)) }
+                if requests.withLock({ $0.count }) == 1 { return .retry(after: .seconds(1)) }
                 return try .copy(NumberedPages.buffer(for: request, first: 1))
             }
             let region = try await pager.map(byteCount: 3 * page, handler: handler)

@@ -10,6 +10,7 @@
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/types.h>
 
@@ -17,9 +18,12 @@
 
 #include "messages.h"
 
-// GNU extensions that the feature set above hides; glibc has had both for long (gettid since 2.30).
+// GNU extensions that the feature set above hides; glibc has had them for long (gettid since 2.30).
 extern int pthread_setname_np(pthread_t thread, const char *name);
 extern pid_t gettid(void);
+extern int pthread_attr_setaffinity_np(pthread_attr_t *attributes, size_t size, const cpu_set_t *processors);
+extern int sched_getaffinity(pid_t thread, size_t size, cpu_set_t *processors);
+extern int sched_getcpu(void);
 
 // A descriptor for a process (pidfd_open(2), 5.3), which glibc has had since 2.36 only; or a negated errno.
 static inline int faultline_pidfd_open(pid_t process) {

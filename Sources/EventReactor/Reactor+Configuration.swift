@@ -20,6 +20,10 @@ extension Reactor {
         /// the host does the waiting.
         public var waiting = WaitingStrategy.blocking
 
+        /// The processor that the reactor's own thread is pinned to, as the kernel counts; `nil` for any. Only for
+        /// ``Reactor/start(_:)``; other reactors run where their host's thread does.
+        public var processor: Int?
+
         /// The defaults.
         public init() {}
 

@@ -4,14 +4,16 @@ extension Reactor {
     /// The thread has every signal blocked except the synchronous ones and SIGPROF. Any thread; opens an eventfd, a
     /// timerfd and an epoll instance, and starts a thread (`pthread_create(3)`).
     ///
-    /// - Throws: `ReactorError.Code.system` if the limit on descriptors or threads is reached.
+    /// - Throws: `ReactorError.Code.system` if the limit on descriptors or threads is reached, `noSuchProcessor`.
     public static func start(_ configuration: Configuration = .init()) throws(ReactorError) -> Reactor {
         let loop = try LoopState(configuration, drive: .ownThread) { () throws(ReactorError) in
             try EventBase()
         }
         let reactor = Reactor(loop)
         // The thread holds the loop, not the reactor: letting go of the reactor ends it.
-        let thread = try LoopThread.start(name: configuration.name) { loop.runUntilStopped() }
+        let thread = try LoopThread.start(name: configuration.name, processor: configuration.processor) {
+            loop.runUntilStopped()
+        }
         loop.lifecycle.withLock { $0.setThread(thread) }
         return reactor
     }

@@ -7,13 +7,7 @@ extension Reactor {
     /// and from several tasks, all of which wait for the end. An attached reactor needs its host's loop to be running
     /// still, see ``detach()``.
     public func shutdown() async {
-        switch loop.lifecycle.withLock({ $0.requestStop(isHosted: loop.drive == .hosted) }) {
-        case .tellLoop: loop.requestStop()
-        case .closeHere:
-            loop.bindToCurrentThread()
-            loop.close()
-        case .wait, .done: break
-        }
+        beginShutdown()
         await park(on: loop) { (waiter: Parked<Void>) in
             if !loop.lifecycle.withLock({ $0.addWaiter(waiter) }) { waiter.resume(()) }
         }
@@ -22,6 +16,20 @@ extension Reactor {
             if let thread = lifecycle.takeThread() { LoopThread.join(thread) }
         }
     }
+
+    /// Begins what ``shutdown()`` waits for. Any thread.
+    func beginShutdown() {
+        switch loop.lifecycle.withLock({ $0.requestStop(isHosted: loop.drive == .hosted) }) {
+        case .tellLoop: loop.requestStop()
+        case .closeHere:
+            loop.bindToCurrentThread()
+            loop.close()
+        case .wait, .done: break
+        }
+    }
+
+    /// Whether a shutdown has not begun yet. Any thread; takes a lock for a moment.
+    public var isRunning: Bool { loop.lifecycle.withLock { $0.state == .running } }
 }
 
 extension LoopState {

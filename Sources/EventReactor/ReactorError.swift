@@ -11,6 +11,7 @@ public struct ReactorError: Error, Hashable, Sendable, CustomStringConvertible {
             case addressInUse, badAddress, badSignal, signalsInUse
             // Messages and processes; described in ReactorError+Messages.swift.
             case messageTooLong, tooManyDescriptors, emptyMessage, notLocal, wrongSocketKind, noSuchProcess
+            case emptyGroup, noSuchProcessor
         }
 
         let kind: Kind
@@ -31,6 +32,10 @@ public struct ReactorError: Error, Hashable, Sendable, CustomStringConvertible {
         public static let unsupportedDescriptor = Code(kind: .unsupportedDescriptor)
         /// The reactor has a source for this descriptor already.
         public static let descriptorInUse = Code(kind: .descriptorInUse)
+        /// A group is to have no reactors.
+        public static let emptyGroup = Code(kind: .emptyGroup)
+        /// A thread is to be pinned to a processor that does not exist, or that the process may not use.
+        public static let noSuchProcessor = Code(kind: .noSuchProcessor)
         /// A system call failed; see ``ReactorError/systemError``.
         public static let system = Code(kind: .system)
     }
@@ -69,6 +74,11 @@ public struct ReactorError: Error, Hashable, Sendable, CustomStringConvertible {
                 + "read it on a thread of its own."
         case .descriptorInUse:
             "The descriptor has a source in this reactor already; cancel that first, or watch a dup(2) of it."
+        case .emptyGroup:
+            "A group needs at least one reactor; leave the count out for one on each processor."
+        case .noSuchProcessor:
+            "The thread cannot be pinned: there is no such processor, or the process may not use it (taskset(1), cpuset). "
+                + "Take one of those that sched_getaffinity(2) tells."
         case .system:
             "\(operation) failed: \(describeSystemError(systemError)).\(advice)"
         default: messageDescription ?? streamDescription

@@ -52,6 +52,9 @@ final class Inbox: Sendable {
 
     var wakeups: UInt64 { wakeupCount.load(ordering: .relaxed) }
 
+    /// Whether the loop sleeps, or is about to: a hint. Any thread.
+    var isAsleep: Bool { attention.load(ordering: .relaxed) == .waiting }
+
     /// Leaves an item and wakes the loop if it sleeps. Any thread.
     func post(_ item: JobItem) -> Posted {
         let posted: Posted = state.withLock { state in

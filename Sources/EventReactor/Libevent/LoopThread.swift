@@ -18,9 +18,10 @@ enum LoopThread {
     /// signal handlers of the program interrupt its own threads, not the one that resolves their page faults.
     /// Signal events of libevent work all the same: its handler writes to a pipe, on whichever thread it runs.
     ///
+    /// - Parameter processor: the one it is pinned to from its first instruction on; nil for any.
     /// - Returns: the thread, to be joined exactly once unless detached.
     static func start(
-        name: String, detached: Bool = false, _ body: @escaping @Sendable () -> Void
+        name: String, detached: Bool = false, processor: Int? = nil, _ body: @escaping @Sendable () -> Void
     ) throws(ReactorError) -> UInt {
         var blocked = sigset_t()
         var former = sigset_t()
@@ -32,15 +33,37 @@ enum LoopThread {
         unsafe pthread_sigmask(SIG_SETMASK, &blocked, &former)
         defer { unsafe pthread_sigmask(SIG_SETMASK, &former, nil) }
 
+        var attributes = pthread_attr_t()
+        guard unsafe pthread_attr_init(&attributes) == 0 else {
+            throw ReactorError(.system, "pthread_attr_init", systemError: ENOMEM)
+        }
+        defer { unsafe pthread_attr_destroy(&attributes) }
+        if let processor { try pin(&attributes, to: processor) }
         let entry = unsafe Unmanaged.passRetained(Entry(name: name, body: body))
         var thread = pthread_t()
-        let status = unsafe pthread_create(&thread, nil, enterLoopThread, entry.toOpaque())
+        let status = unsafe pthread_create(&thread, &attributes, enterLoopThread, entry.toOpaque())
         guard status == 0 else {
             unsafe entry.release()
+            if processor != nil, status == EINVAL {
+                throw ReactorError(.noSuchProcessor, "pthread_create", systemError: status)
+            }
             throw ReactorError(.system, "pthread_create", systemError: status)
         }
         if detached { pthread_detach(thread) }
         return UInt(thread)
+    }
+
+    private static func pin(_ attributes: inout pthread_attr_t, to processor: Int) throws(ReactorError) {
+        guard (0..<ProcessorSet.capacity).contains(processor) else {
+            throw ReactorError(.noSuchProcessor, "pthread_create", systemError: EINVAL)
+        }
+        var set = ProcessorSet()
+        set.insert(processor)
+        let status = unsafe pthread_attr_setaffinity_np(
+            &attributes, MemoryLayout<cpu_set_t>.size, &set.native)
+        guard status == 0 else {
+            throw ReactorError(.system, "pthread_attr_setaffinity_np", systemError: status)
+        }
     }
 
     static func detach(_ thread: UInt) {

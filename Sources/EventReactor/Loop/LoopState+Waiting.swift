@@ -1,5 +1,8 @@
 // How a turn that has nothing to do waits for something.
 extension LoopState {
+    /// More sources than these are not looked at one by one.
+    static let mostSpinSources = 4
+
     /// Blocks until something is ready, and runs its callbacks.
     func waitBlocking() {
         if inbox.prepareToWait() { block() } else { base.poll() }
@@ -29,12 +32,14 @@ extension LoopState {
         var elapsed: Int64 = 0
         var round = 0
         var found = false
+        // With many, asking the kernel's queue about all of them at once is the faster way.
+        let looksDirectly = !spinSources.isEmpty && spinSources.count <= Self.mostSpinSources
         isWaiting = true
         repeat {
             // Where there are sources to look at directly, the others are not looked at each time, but always
             // once in a turn.
-            if !spinSources.isEmpty { found = pollSpinSources() }
-            if found || spinSources.isEmpty || round & 3 == 0 { base.poll() }
+            if looksDirectly { found = pollSpinSources() }
+            if found || !looksDirectly || round & 3 == 0 { base.poll() }
             round += 1
             // A callback took back that we wait; jobs from elsewhere come without one.
             found = found || !isWaiting || inbox.mayHaveItems || hasWork

@@ -18,7 +18,8 @@ struct NamedSpinSource {
 
 extension Reactor {
     /// Has `source` looked at while the loop spins, until it is removed or the reactor shuts down. Loop thread only
-    /// (traps elsewhere); allocates. Has no effect on a reactor that does not spin.
+    /// (traps elsewhere); allocates. Has no effect on a reactor that does not spin. When there are more than four, none is
+    /// looked at: their descriptors are.
     ///
     /// - Parameters:
     ///   - source: held strongly; its `poll()` may remove it.

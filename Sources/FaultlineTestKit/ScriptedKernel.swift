@@ -20,6 +20,7 @@ package final class ScriptedKernel: FaultKernel {
     private let real: KernelDescriptor
     private let script: @Sendable (Call, KernelDescriptor) -> Outcome?
     private let log = Lock<[Call]>([])
+    private let looks = Lock(0)
 
     /// `script` returns the answer to give, or nil for the kernel's own.
     package init(
@@ -32,11 +33,15 @@ package final class ScriptedKernel: FaultKernel {
     /// The calls so far.
     package var calls: [Call] { log.withLock { $0 } }
 
+    /// How often messages have been asked for.
+    package var readCount: Int { looks.withLock { $0 } }
+
     package var fileDescriptor: CInt { real.fileDescriptor }
     package var features: Features { real.features }
 
     package func read(into batch: EventReader) throws(UserfaultfdError) -> Int {
-        try real.read(into: batch)
+        looks.withLock { $0 += 1 }
+        return try real.read(into: batch)
     }
 
     package func register(

@@ -14,6 +14,8 @@ public struct FaultRequest: Sendable {
     public let attempt: Int
     /// What the first page of `region` is to the handler, in bytes.
     let baseOffset: Int
+    /// The number in `region` of the page from which those of `cause` are counted: the first one of a stripe.
+    let firstPage: Int
 
     let cause: FaultCause
     let pool: PageBufferPool
@@ -31,10 +33,11 @@ public struct FaultRequest: Sendable {
     /// (``ReadAheadPolicy``), and nothing for a prefetch. An answer must cover at least this part; where it leaves other pages
     /// open, they are asked for again when somebody needs them.
     public var demand: AddressRange {
-        let first = Int(range.start - region.start) / pageSize
+        let first = Int(range.start - region.start) / pageSize - firstPage
         let pages = cause.demand.clamped(to: first..<first + pageCount)
         return AddressRange(
-            start: region.start + UInt(pages.lowerBound * pageSize), byteCount: pages.count * pageSize)
+            start: region.start + UInt((firstPage + pages.lowerBound) * pageSize),
+            byteCount: pages.count * pageSize)
     }
     /// Where the pages begin in the region's contents, in bytes: from the start of the region, unless an offset was given when
     /// it was adopted.

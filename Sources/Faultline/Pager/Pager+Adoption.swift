@@ -63,6 +63,6 @@ extension Pager {
     public func release(_ region: AdoptedRegion) async throws(PagerError) {
         guard region.pager === self else { throw .notOfThisPager(region.range) }
         let number = region.number
-        try await onCore { core, _ throws(PagerError) in try core.remove(number) }
+        try await onCore { core, _ throws(PagerError) in try core.remove([number]) }
     }
 }

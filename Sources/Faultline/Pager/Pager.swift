@@ -173,8 +173,10 @@ public final class Pager: Sendable {
     ///   - range: whole pages of it, as addresses; nil for all.
     /// - Throws: ``PagerError``: not pages of the region, not a region for it, or refused by the kernel.
     public func protect(_ region: Region, _ range: AddressRange? = nil) async throws(PagerError) {
-        let number = try number(of: region)
-        let pages = range ?? region.range
+        try await protect(range ?? region.range, of: number(of: region))
+    }
+
+    func protect(_ pages: AddressRange, of number: UInt64) async throws(PagerError) {
         while try await !onCore({ core, _ throws(PagerError) in try core.protect(pages, of: number) }) {
             // The address space is changing, for a moment.
             do { try await reactor.sleep(for: .microseconds(50)) } catch {
@@ -202,6 +204,10 @@ public final class Pager: Sendable {
         try await onCore { core, pager throws(PagerError) in
             Region(state: try core.register(range, handler: handler, options: options), pager: pager)
         }
+    }
+
+    func remove(_ numbers: [UInt64]) async throws(PagerError) {
+        try await onCore { core, _ throws(PagerError) in try core.remove(numbers) }
     }
 
     func number(of region: Region) throws(PagerError) -> UInt64 {
@@ -237,6 +243,11 @@ public final class Pager: Sendable {
                 core.value.drain(within: deadline)
             }
         }
+    }
+
+    /// Begins what ``shutdown(within:)`` waits for. Any thread.
+    func beginShutdown(within deadline: Duration) {
+        reactor.execute { [core] in core.value.drain(within: deadline) }
     }
 
     /// Waits until the pager has shut down. Any task, several at a time; does not begin a shutdown itself.

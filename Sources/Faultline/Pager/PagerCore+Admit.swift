@@ -5,7 +5,10 @@ extension PagerCore: ReadinessHandler {
     func descriptorReady(_ readiness: Readiness) {
         guard let kernel, lifecycle == .serving || lifecycle == .draining && !events.isEmpty else { return }
         if !arrivals.isEmpty { arrivals.removeAll(keepingCapacity: true) }
-        if !backlog.isEmpty { swap(&arrivals, &backlog) }
+        if !backlog.isEmpty {
+            arrivals.append(contentsOf: backlog)
+            backlog.removeAll(keepingCapacity: true)
+        }
         readFaults(kernel)
         // Who causes an event waits until it is read, also now; who waits for a page is let go at the end.
         if lifecycle == .draining { return closeIfDrained() }

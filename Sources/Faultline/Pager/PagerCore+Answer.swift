@@ -109,7 +109,7 @@ extension PagerCore {
         let source = AddressRange(start: bytes.start, byteCount: range.byteCount)
         for (part, owner) in registered.index.parts(in: source) {
             // A buffer may have been given addresses of which nobody has heard yet that they were let go.
-            guard owner.core.giveUp(part, isFresh: false) else {
+            guard owner.giveUp(part, isFresh: false) else {
                 throw PagerError(
                     .sourceIsRegistered,
                     "the bytes to copy lie in a range registered on the same reactor; copy them from elsewhere",

@@ -77,7 +77,7 @@ extension PagerCore {
             // The pages of one process cannot be moved to another.
             copy.operations.remove(.move)
             core.takeIn(copy)
-            core.enlist(copy)
+            core.enlist(copy.family)
         }
         return core
     }

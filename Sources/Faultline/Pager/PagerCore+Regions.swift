@@ -6,45 +6,25 @@ extension PagerCore {
         byteCount: Int, handler: any FaultHandler, options: RegionOptions
     ) throws(PagerError) -> RegionState {
         guard !isForeign else { throw .wrongProcess("mapped", nil) }
-        let page = options.usesHugePages ? RegionState.hugePageSize : RegionState.systemPageSize
-        guard byteCount > 0, byteCount <= Int.max - page else {
-            throw PagerError(.invalidRange, "a region cannot have \(byteCount) bytes")
-        }
-        let rounded = (byteCount + page - 1) / page * page
-        let mapping: Mapping
-        do {
-            mapping =
-                options.usesHugePages
-                ? try Mapping.huge(byteCount: rounded, inheritedByFork: options.isInheritedByFork)
-                : try Mapping.anonymous(byteCount: rounded, inheritedByFork: options.isInheritedByFork)
-        } catch {
-            throw PagerError(error)
-        }
-        let region = RegionState(
-            mapping: mapping, ownsMemory: true, pageSize: page,
-            memoryKind: options.usesHugePages ? .hugePages : .privateAnonymous, handler: handler,
-            options: options)
-        region.hasOnlySuppliedPages = options.modes.contains(.missing)
-        return try add(region)
+        return try add(try MappedMemory(byteCount: byteCount, options), handler: handler, options: options)
     }
 
     func map(
         _ memory: SharedMemory, isPrivate: Bool, handler: any FaultHandler, options: RegionOptions
     ) throws(PagerError) -> RegionState {
         guard !isForeign else { throw .wrongProcess("mapped", nil) }
-        let mapping: Mapping
-        do {
-            mapping = try Mapping.writableFile(
-                memory.file, byteCount: memory.byteCount, isPrivate: isPrivate,
-                inheritedByFork: options.isInheritedByFork)
-        } catch {
-            throw PagerError(error)
-        }
         return try add(
-            RegionState(
-                mapping: mapping, ownsMemory: true, pageSize: memory.pageSize,
-                memoryKind: memory.pageSize == RegionState.hugePageSize ? .hugePages : .sharedMemory,
-                handler: handler, options: options))
+            try MappedMemory(memory, isPrivate: isPrivate, options), handler: handler, options: options)
+    }
+
+    private func add(
+        _ memory: MappedMemory, handler: any FaultHandler, options: RegionOptions
+    ) throws(PagerError) -> RegionState {
+        let region = RegionState(
+            mapping: memory.mapping, ownsMemory: true, pageSize: memory.pageSize, memoryKind: memory.kind,
+            handler: handler, options: options)
+        region.hasOnlySuppliedPages = memory.isFresh && options.modes.contains(.missing)
+        return try add(region)
     }
 
     func register(
@@ -91,17 +71,38 @@ extension PagerCore {
     }
 
     func add(_ region: RegionState) throws(PagerError) -> RegionState {
-        guard lifecycle == .serving, let kernel else { throw .shutDown() }
+        guard lifecycle == .serving else { throw .shutDown() }
+        try makeRoom(for: region.range, isFresh: region.isFresh)
+        try register(region)
+        name(region)
+        takeIn(region)
+        enlist(region.family)
+        return region
+    }
+
+    /// What the stall detector calls its handler.
+    func name(_ region: RegionState) {
+        region.activity = reactor.registerActivity("handler of \(region.options.name)")
+        region.family.activity = region.activity
+    }
+
+    /// Makes sure that nothing is served at addresses that are about to be.
+    func makeRoom(for range: AddressRange, isFresh: Bool) throws(PagerError) {
         // What has happened at these addresses before must not be taken for something that happens to the region.
         catchUp()
-        for (part, owner) in served.index.parts(in: region.range) {
+        for (part, owner) in served.index.parts(in: range) {
             // What was there has gone, if these addresses were given out anew.
-            guard owner.core.giveUp(part, isFresh: region.isFresh) else {
+            guard owner.giveUp(part, isFresh: isFresh) else {
                 throw PagerError(
                     .overlap, "the range overlaps one that is registered on this reactor",
                     range: served.index.firstOverlap(part))
             }
         }
+    }
+
+    /// Has the kernel send the faults of a region to this pager.
+    func register(_ region: RegionState) throws(PagerError) {
+        guard let kernel else { throw .shutDown() }
         try catchFaults(of: region)
         do {
             let offered = try kernel.register(region.range, modes: region.options.modes)
@@ -122,18 +123,13 @@ extension PagerCore {
             throw PagerError(.kernel, "\(error)", range: region.range)
         }
         allowResolution(in: region)
-        region.activity = reactor.registerActivity("handler of \(region.options.name)")
-        region.family.activity = region.activity
-        takeIn(region)
-        enlist(region)
-        return region
     }
 
     /// Gives a region that is served the number by which its owner calls it.
-    func enlist(_ region: RegionState) {
+    func enlist(_ family: RegionFamily) {
         lastFamily += 1
-        region.family.number = lastFamily
-        families[lastFamily] = region.family
+        family.number = lastFamily
+        families[lastFamily] = family
     }
 
     /// The regions that are served of what has a number.
@@ -182,26 +178,31 @@ extension PagerCore {
         }
     }
 
-    /// Takes a region out of service: its handlers are cancelled, its missing pages sealed, its threads let go.
-    func remove(_ number: UInt64) throws(PagerError) {
+    /// Takes regions out of service: their handlers are cancelled, their missing pages sealed, their threads let go.
+    func remove(_ numbers: [UInt64]) throws(PagerError) {
         guard lifecycle != .closed else { return }
-        // What has happened to it by now counts.
+        // What has happened to them by now counts.
         catchUp()
-        if let family = families[number] { takeBackAll(of: family) }
-        let members = try members(number)
-        families[number] = nil
-        for region in members {
-            retire(region)
-            regions.removeAll { $0 === region }
+        defer {
+            regions.removeAll(where: \.isClosed)
+            lastRegion = nil
         }
+        for number in numbers { try remove(number) }
+        if lifecycle == .draining { closeIfDrained() }
+    }
+
+    private func remove(_ number: UInt64) throws(PagerError) {
+        if let family = families[number] { takeBackAll(of: family) }
+        guard let family = families[number] else { throw .notOfThisPager(nil) }
+        families[number] = nil
+        for region in family.members { retire(region) }
+        leave(family.whole)
         // What is still owed for it is owed for nobody in particular.
         debts.replaceAll { departure in
             guard let region = departure.region, region.family.number == number else { return nil }
             return .sealed
         }
-        lastRegion = nil
-        if let family = members.first?.family { reactor.unregisterActivity(family.activity) }
-        if lifecycle == .draining { closeIfDrained() }
+        reactor.unregisterActivity(family.activity)
     }
 
     /// Seals what is missing, so that nobody is ever shown zeroes that nobody gave; only then does the kernel let go.
@@ -225,7 +226,7 @@ extension PagerCore {
                 let isGone = hearsOfUnmapping && error.errno == .invalidArgument
                 if !isGone, kernel?.probe(piece) != .processGone { report(PagerError(error)) }
             }
-            _ = served.index.carve(piece)
+            if region.family.whole == nil { _ = served.index.carve(piece) }
         }
         // They hold each other: what was mapped goes with the last of them.
         region.family.members.removeAll { $0 === region }

@@ -88,7 +88,7 @@ extension PagerCore {
 
     /// Lets whoever has ranges in `range` give them up.
     private func makeRoom(for range: AddressRange) {
-        for (part, owner) in served.index.parts(in: range) where !owner.core.giveUp(part, isFresh: true) {
+        for (part, owner) in served.index.parts(in: range) where !owner.giveUp(part, isFresh: true) {
             report(
                 PagerError(
                     .overlap, "memory was moved to where another region is believed to be", range: part))
@@ -101,11 +101,16 @@ extension PagerCore {
             return report(
                 PagerError(.overlap, "memory cannot be served where another region is", range: region.range))
         }
+        enter(region)
+        // Its protection has come along, and its handler has not asked for it.
+        if region.wasWatched { _ = watch(region) }
+    }
+
+    /// Puts a region, whose range is the pager's, into the index and to its family.
+    func enter(_ region: RegionState) {
         _ = regions.insert(region, for: region.range)
         lastRegion = nil
         region.family.members.append(region)
-        // Its protection has come along, and its handler has not asked for it.
-        if region.wasWatched { _ = watch(region) }
     }
 }
 

@@ -6,8 +6,8 @@ extension PagerCore {
     func askFirst(_ region: RegionState, pages: Range<Int>, cause: FaultCause, kernel: any FaultKernel) {
         statistics.requests += 1
         let request = FaultRequest(
-            range: region.range(of: pages), region: region.range, pageSize: region.pageSize, attempt: 0,
-            baseOffset: region.baseOffset, cause: cause, pool: region.pool)
+            range: region.range(of: pages), region: region.home, pageSize: region.pageSize, attempt: 0,
+            baseOffset: region.homeOffset, firstPage: region.firstPage, cause: cause, pool: region.pool)
         do {
             if let resolution = try callNow(request, of: region) {
                 statistics.synchronousAnswers += 1
@@ -42,8 +42,8 @@ extension PagerCore {
         }
         statistics.requests += 1
         let request = FaultRequest(
-            range: region.range(of: pages), region: region.range, pageSize: region.pageSize,
-            attempt: failures, baseOffset: region.baseOffset,
+            range: region.range(of: pages), region: region.home, pageSize: region.pageSize,
+            attempt: failures, baseOffset: region.homeOffset, firstPage: region.firstPage,
             cause: cause, pool: region.pool)
         do {
             if let resolution = try callNow(request, of: region) {

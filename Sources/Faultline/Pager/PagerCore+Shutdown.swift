@@ -39,8 +39,10 @@ extension PagerCore {
         lifecycle = .closed
         source?.cancel()
         source = nil
+        reactor.removeSpinSource(self)
         for family in families.values { takeBackAll(of: family) }
         for region in regions.values { retire(region) }
+        for family in families.values { leave(family.whole) }
         if !events.isEmpty { endEvents() }
         regions = RangeIndex()
         families = [:]

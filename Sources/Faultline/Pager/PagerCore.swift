@@ -22,7 +22,6 @@ final class PagerCore {
 
     /// What changes with every fault.
     struct Hot {
-        var arrivals: [Fault] = []
         var scheduler = Scheduler<Tag> { $0.region === $1.region && $0.giveUp == $1.giveUp }
         var wakes = WakeSet()
         var statistics = PagerStatistics()
@@ -37,11 +36,36 @@ final class PagerCore {
         case closed
     }
 
+    // First, and close together, what every fault looks at: there may be a thousand pagers.
+    /// Gone, and closed, once the pager is.
+    var kernel: (any FaultKernel)?
+    var lifecycle = Lifecycle.serving
+    /// Faults that were read are being admitted, in ascending order.
+    var isReading = false
+    /// Whether the answers to the faults being read wake their threads themselves.
+    var wakesAtOnce = true
+    var isCommitScheduled = false
+    var isReadScheduled = false
+    /// A fork message finds no free descriptor, and stays in the kernel.
+    var isShort = false
+    /// The changes of the address space that the kernel tells of.
+    let events: Features
+    private let buffers: ReadBuffers
+    var batch: EventReader { buffers.batch }
+    private let hot = Confined(Hot())
+    /// The entry that was found last.
+    var lastRegion: RegionState?
+    var lastPiece = AddressRange(start: 0, byteCount: 0)
+    /// Faults that were read when they could not be admitted.
+    var backlog: [Fault] = []
+    /// The registered ranges of this process's memory.
+    let registered: RegisteredRanges
+    /// The addresses that are served; a region of which a part has gone has several ranges.
+    var regions = RangeIndex<RegionState>()
+
     let reactor: Reactor
     let configuration: Pager.Configuration
     let link: PagerLink
-    /// The registered ranges of this process's memory.
-    let registered: RegisteredRanges
     /// Those of the memory that this pager serves: the same, unless it belongs to another process.
     let served: RegisteredRanges
     let isForeign: Bool
@@ -50,34 +74,18 @@ final class PagerCore {
     var channelWatch: Task<Void, Never>?
     /// Found out while sealing: there is no memory left to be sealed.
     var memoryIsGone = false
-    /// The changes of the address space that the kernel tells of.
-    let events: Features
-    /// Gone, and closed, once the pager is.
-    var kernel: (any FaultKernel)?
     /// The same, where faults are resolved in-thread.
     var inThread: InThreadKernel?
     var source: DescriptorSource?
-    let batch: EventReader
-    private let hot = Confined(Hot())
-    /// The addresses that are served; a region of which a part has gone has several ranges.
-    var regions = RangeIndex<RegionState>()
-    /// The entry that was found last.
-    var lastRegion: RegionState?
-    var lastPiece = AddressRange(start: 0, byteCount: 0)
     /// What `Pager.map` and the like have given out, by number, as long as something is left of it.
     var families: [UInt64: RegionFamily] = [:]
     var lastFamily: UInt64 = 0
     /// What has gone and will be told of later.
     var debts = RangeDebts<Departure>()
-    /// Faults that were read when they could not be admitted.
-    var backlog: [Fault] = []
-    var isReadScheduled = false
     /// Pages outside of the regions that somebody waits for, until it is known why.
     var strayPages: [AddressRange] = []
     var strayBackoff = Backoff(first: .microseconds(20), limit: .milliseconds(1))
     var strayTimer: TimerID?
-    /// A fork message finds no free descriptor, and stays in the kernel.
-    var isShort = false
     var readBackoff = Backoff(first: .milliseconds(1), limit: .milliseconds(64))
     var readTimer: TimerID?
     /// The pagers of forked children that are being served.
@@ -91,7 +99,6 @@ final class PagerCore {
     var parkedBackoff = Backoff(first: .microseconds(20), limit: .milliseconds(1))
     var parkedTimer: TimerID?
     var retryTimers: [TimerID: RequestTicket] = [:]
-    var isCommitScheduled = false
     /// Answers that are held back are carried out when it fires.
     var gatherTimer: TimerID?
     /// As many of them are not held back any longer.
@@ -100,10 +107,6 @@ final class PagerCore {
     /// The kernel's answer to the first operation of the next commit, when it has been asked already, and whether that
     /// operation woke the threads of what it did.
     var knownOutcome: (outcome: Outcome, isAwake: Bool)?
-    /// Faults that were read are being admitted, in ascending order.
-    var isReading = false
-    /// Whether the answers to the faults being read wake their threads themselves.
-    var wakesAtOnce = true
     var prefetches: [Int: Prefetch] = [:]
     /// Those whose answers have come and may have to be carried out yet.
     var answeredPrefetches: [Prefetch] = []
@@ -112,7 +115,6 @@ final class PagerCore {
     var budgets: [ObjectIdentifier: BudgetState] = [:]
     /// The threads that take pages to their stores, once there are any.
     var writers: WorkerPool?
-    var lifecycle = Lifecycle.serving
     var deadlineTimer: TimerID?
     var stopError: PagerError?
     var closeWaiters: [CheckedContinuation<Void, Never>] = []
@@ -130,16 +132,20 @@ final class PagerCore {
         registered = reactor.attachment { RegisteredRanges() }
         served = isForeign ? RegisteredRanges() : registered
         self.isForeign = isForeign
-        batch = EventReader(capacity: configuration.messagesPerRead)
-        arrivals.reserveCapacity(configuration.messagesPerRead)
+        let capacity = configuration.messagesPerRead
+        buffers =
+            events.isEmpty
+            ? reactor.attachment { SharedReadBuffers() }.buffers(capacity: capacity)
+            : ReadBuffers(capacity: capacity)
         source = try reactor.addDescriptor(
             kernel.fileDescriptor, name: configuration.name, interest: .readable, trigger: .edge,
             handler: self)
+        reactor.addSpinSource(self, name: configuration.name)
     }
 
     var arrivals: [Fault] {
-        _read { yield hot.value.arrivals }
-        _modify { yield &hot.value.arrivals }
+        _read { yield buffers.arrivals }
+        _modify { yield &buffers.arrivals }
     }
     var scheduler: Scheduler<Tag> {
         _read { yield hot.value.scheduler }
@@ -199,11 +205,19 @@ final class PagerCore {
 /// The ranges registered by all pagers of one reactor, and whose they are: copying from one of them would make the loop wait
 /// for itself.
 final class RegisteredRanges {
-    /// A pager takes its ranges out before it goes.
     struct Owner {
+        /// A pager takes its ranges out before it goes, unless others share them.
         unowned let core: PagerCore
+        var isShared = false
+
+        /// Whether `part` is served no longer; what several share is not given up.
+        func giveUp(_ part: AddressRange, isFresh: Bool) -> Bool {
+            !isShared && core.giveUp(part, isFresh: isFresh)
+        }
     }
 
+    /// How many stripes of a striped region are served here, by its first address.
+    var shares: [UInt: Int] = [:]
     private let storage = Confined(RangeIndex<Owner>())
 
     var index: RangeIndex<Owner> {

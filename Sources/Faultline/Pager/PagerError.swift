@@ -7,7 +7,8 @@ public struct PagerError: Error, Sendable, CustomStringConvertible {
         enum Value: Hashable, Sendable {
             case kernel, system, shutDown, invalidRange, overlap, unsupportedMemory, sourceIsRegistered
             case badResolution, requestIsOver, reactor, handlerFailed, unsupportedOperation, tooManyRegions
-            case processExited, busy, cancelled, unreadable, targetFailed, invalidBudget, notWritten
+            case processExited, busy, cancelled, unreadable, targetFailed, invalidBudget, notWritten,
+                badLayout
         }
         let value: Value
 
@@ -42,6 +43,8 @@ public struct PagerError: Error, Sendable, CustomStringConvertible {
         /// What was written to a region is not in its store, or not durable there: ``PagerError/ranges`` says what,
         /// ``PagerError/underlyingError`` why.
         public static let notWritten = Code(value: .notWritten)
+        /// A region cannot be divided like that (``StripeLayout``).
+        public static let badLayout = Code(value: .badLayout)
         /// The reactor refused.
         public static let reactor = Code(value: .reactor)
 

@@ -98,4 +98,48 @@ public struct PagerStatistics: Hashable, Sendable {
         readAheadHits += readAhead.hits
         readAheadWaste += readAhead.waste
     }
+
+    /// Adds what another pager has counted.
+    mutating func add(_ other: PagerStatistics) {
+        messages += other.messages
+        events += other.events
+        reads += other.reads
+        requests += other.requests
+        synchronousAnswers += other.synchronousAnswers
+        joined += other.joined
+        late += other.late
+        removedAnswers += other.removedAnswers
+        strays += other.strays
+        copies += other.copies
+        moves += other.moves
+        continues += other.continues
+        unprotects += other.unprotects
+        protects += other.protects
+        watchedWrites += other.watchedWrites
+        zeroPages += other.zeroPages
+        poisons += other.poisons
+        wakes += other.wakes
+        bytes += other.bytes
+        poisonedPages += other.poisonedPages
+        exists += other.exists
+        again += other.again
+        partials += other.partials
+        inThreadResolutions += other.inThreadResolutions
+        inThreadPages += other.inThreadPages
+        failures += other.failures
+        commits += other.commits
+        inFlightPages += other.inFlightPages
+        presentPages += other.presentPages
+        evictedPages += other.evictedPages
+        discards += other.discards
+        refaults += other.refaults
+        writeBacks += other.writeBacks
+        writtenBytes += other.writtenBytes
+        flushes += other.flushes
+        dirtyPages += other.dirtyPages
+        budgetWaits += other.budgetWaits
+        readAheadPages += other.readAheadPages
+        readAheadHits += other.readAheadHits
+        readAheadWaste += other.readAheadWaste
+    }
 }

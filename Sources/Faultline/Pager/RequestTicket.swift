@@ -31,8 +31,8 @@ final class RequestTicket: @unchecked Sendable {
     /// What the handler is given.
     var request: FaultRequest {
         FaultRequest(
-            range: region.range(of: pages), region: region.range, pageSize: region.pageSize,
-            attempt: failures, baseOffset: region.baseOffset,
+            range: region.range(of: pages), region: region.home, pageSize: region.pageSize,
+            attempt: failures, baseOffset: region.homeOffset, firstPage: region.firstPage,
             cause: cause, pool: region.pool, ticket: self)
     }
 }

@@ -54,7 +54,7 @@ extension PagerCore {
         region.paging = paging
         let added = try add(region)
         guard added.operations.contains(.writeProtect) else {
-            try remove(added.family.number)
+            try remove([added.family.number])
             throw PagerError(
                 .unsupportedOperation, "the kernel does not write-protect this memory", range: added.range)
         }
@@ -126,7 +126,7 @@ extension PagerCore {
 
     fileprivate func removal(of number: UInt64) -> PagerError? {
         do throws(PagerError) {
-            try remove(number)
+            try remove([number])
             return nil
         } catch {
             return error

@@ -48,7 +48,8 @@ package struct ReadAhead {
     package init(maximum: Int) {
         self.maximum = maximum
         ceiling = maximum
-        streams.reserveCapacity(Self.streamLimit)
+        // A region without read-ahead stays small: there may be thousands.
+        if maximum > 0 { streams.reserveCapacity(Self.streamLimit) }
     }
 
     /// What to fill when threads wait for `pages`, a run of missing ones. At most `room` more pages are part of it.

@@ -7,10 +7,15 @@ import Userfault
 /// pager's index.
 final class RegionState {
     let range: AddressRange
+    /// The region as its handler sees it: the same, or more where this is a stripe of it.
+    let home: AddressRange
+    /// The number of the first page in `home`.
+    let firstPage: Int
     let pageSize: Int
     let memoryKind: MemoryKind
-    /// What the first page is to the handler, in bytes.
+    /// What the first page is to the handler, in bytes, and what that of `home` is.
     let baseOffset: Int
+    let homeOffset: Int
     /// What the kernel offered for the range when it was registered.
     var operations: Operations = []
     let options: RegionOptions
@@ -59,24 +64,32 @@ final class RegionState {
     /// Set when the region is on its way out: late answers and faults on it are dropped.
     var isClosed = false
 
+    /// - Parameters:
+    ///   - stripe: the part of the mapping that it is; nil for all.
+    ///   - baseOffset: what the first page of the mapping is to the handler, in bytes.
+    ///   - pool: the buffers it shares with others; nil for buffers of its own.
     init(
-        mapping: Mapping, ownsMemory: Bool, pageSize: Int, memoryKind: MemoryKind = .privateAnonymous,
-        baseOffset: Int = 0, handler: any FaultHandler, options: RegionOptions
+        mapping: Mapping, stripe: AddressRange? = nil, ownsMemory: Bool, pageSize: Int,
+        memoryKind: MemoryKind = .privateAnonymous, baseOffset: Int = 0, handler: any FaultHandler,
+        options: RegionOptions, pool: PageBufferPool? = nil
     ) {
-        range = mapping.range
+        home = mapping.range
+        range = stripe ?? home
+        firstPage = Int(range.start - home.start) / pageSize
+        homeOffset = baseOffset
         self.mapping = mapping
         self.ownsMemory = ownsMemory
         isFresh = ownsMemory
         isInherited = !ownsMemory || options.isInheritedByFork
         self.pageSize = pageSize
         self.memoryKind = memoryKind
-        self.baseOffset = baseOffset
+        self.baseOffset = baseOffset + Int(range.start - home.start)
         self.handler = handler
         self.options = options
         wasWatched = false
-        pool = PageBufferPool(pageSize: pageSize)
-        family = RegionFamily(name: options.name, range: mapping.range)
-        confinedTable = Confined(FaultTable(pageCount: mapping.byteCount / pageSize))
+        self.pool = pool ?? PageBufferPool(pageSize: pageSize)
+        family = RegionFamily(name: options.name, range: range)
+        confinedTable = Confined(FaultTable(pageCount: range.byteCount / pageSize))
         confinedWatch = Confined(RegionWatch(options.readAhead, pageSize: pageSize))
         updateWatch()
     }
@@ -92,6 +105,8 @@ final class RegionState {
         handler: (any FaultHandler)? = nil, family: RegionFamily? = nil
     ) {
         range = AddressRange(start: start, byteCount: piece.byteCount)
+        home = range
+        firstPage = 0
         let isInPlace = family == nil && whole.range.contains(range)
         mapping = isInPlace ? whole.mapping : .borrowed(range)
         ownsMemory = isInPlace && whole.ownsMemory
@@ -100,6 +115,7 @@ final class RegionState {
         pageSize = whole.pageSize
         memoryKind = whole.memoryKind
         baseOffset = whole.offset(of: piece.start)
+        homeOffset = baseOffset
         operations = whole.operations
         self.handler = handler ?? whole.handler
         options = whole.options
@@ -156,6 +172,8 @@ final class RegionFamily {
     let name: String
     /// Its addresses in the beginning.
     let range: AddressRange
+    /// All of the striped region of which it is a stripe.
+    var whole: AddressRange?
     var activity: ActivityID?
     /// Those that have pages.
     var members: [RegionState] = []

@@ -23,6 +23,7 @@ extension ServedRegion {
         switch self {
         case let region as Region: region.number
         case let region as AdoptedRegion: region.number
+        case let stripe as Stripe: stripe.number
         default: 0
         }
     }

@@ -6,6 +6,32 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+void bench_work(uint64_t rounds) {
+    uint64_t x = rounds;
+    for (uint64_t i = 0; i < rounds; i++) {
+        x = x * 0xbf58476d1ce4e5b9u + i;
+        __asm__ volatile("" : "+r"(x));
+    }
+}
+
+static uint64_t cpu_now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+uint64_t bench_work_rounds(uint64_t nanoseconds) {
+    enum { ROUNDS = 200000, ATTEMPTS = 25 };
+    uint64_t best = UINT64_MAX;
+    for (int i = 0; i < ATTEMPTS; i++) {
+        uint64_t before = cpu_now();
+        bench_work(ROUNDS);
+        uint64_t time = cpu_now() - before;
+        if (time < best) best = time;
+    }
+    return ROUNDS * nanoseconds / (best > 0 ? best : 1);
+}
+
 int bench_pin(int32_t cpu) {
     if (cpu < 0) return 0;
     cpu_set_t set;

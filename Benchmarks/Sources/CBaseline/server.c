@@ -12,6 +12,8 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { BATCH = 64, AHEAD = 16, FLOOR_PAGES = 512 };
@@ -114,6 +116,23 @@ static void serve_pread(bench_server *server) {
     install(server, page, (uintptr_t)server->buffer, 0);
 }
 
+static void serve_delayed(bench_server *server) {
+    struct uffd_msg message;
+    if (take(server, &message, 1) == 0) return;
+    struct timespec rest = {.tv_nsec = (long)server->plan.delay};
+    while (nanosleep(&rest, &rest) != 0) {}
+    uintptr_t page = page_of(server, &message);
+    install(server, page, server->plan.source + (page - server->base), 0);
+}
+
+static void serve_busy(bench_server *server) {
+    struct uffd_msg message;
+    if (take(server, &message, 1) == 0) return;
+    bench_work(server->plan.work);
+    uintptr_t page = page_of(server, &message);
+    install(server, page, server->plan.source + (page - server->base), 0);
+}
+
 static int is_present(const bench_server *server, size_t page) {
     return server->present[page / 64] >> page % 64 & 1;
 }
@@ -164,6 +183,8 @@ static void serve_polling(bench_server *server) {
             case BENCH_SERVE_BATCH: serve_batch(server, messages); break;
             case BENCH_SERVE_MERGED: serve_merged(server, messages); break;
             case BENCH_SERVE_PREAD: serve_pread(server); break;
+            case BENCH_SERVE_BUSY: serve_busy(server); break;
+            case BENCH_SERVE_DELAYED: serve_delayed(server); break;
             case BENCH_SERVE_AHEAD: serve_ahead(server, messages); break;
             default: serve_one(server); break;
             }
@@ -174,6 +195,8 @@ static void serve_polling(bench_server *server) {
 static void *run(void *argument) {
     bench_server *server = argument;
     bench_pin(server->plan.cpu);
+    // Without it every sleep lasts some 50 µs longer: the comparison is to be with a store that answers in time.
+    if (server->plan.style == BENCH_SERVE_DELAYED) prctl(PR_SET_TIMERSLACK, 1);
     if (server->plan.style == BENCH_SERVE_FLOOR) fill_in_large_pieces(server);
     if (server->plan.style == BENCH_SERVE_READ) {
         serve_read(server);

@@ -24,6 +24,7 @@ typedef struct {
 struct bench_touchers {
     bench_touch_plan plan;
     uint32_t *order;
+    uintptr_t *addresses; // a copy, or NULL
     uint64_t *latencies;
     uint64_t *ends;
     toucher *members;
@@ -33,8 +34,13 @@ struct bench_touchers {
     sem_t done;
 };
 
+static uintptr_t address_of(const bench_touch_plan *plan, size_t page) {
+    const uintptr_t *addresses = (const uintptr_t *)plan->addresses;
+    return addresses != NULL ? addresses[page] : plan->base + page * plan->page_size;
+}
+
 static uint64_t check(const bench_touch_plan *plan, size_t page) {
-    const volatile uint64_t *seen = (const volatile uint64_t *)(plan->base + page * plan->page_size);
+    const volatile uint64_t *seen = (const volatile uint64_t *)address_of(plan, page);
     const uint64_t *expected = (const uint64_t *)(plan->expected + page * plan->page_size);
     size_t words = plan->page_size / sizeof *expected;
     size_t places[CHECKED_WORDS] = {0, (page * 37 + 1) % words, (page * 101 + words / 2) % words, words - 1};
@@ -56,7 +62,7 @@ static void *touch(void *argument) {
     me->began = bench_now();
     for (size_t i = me->first; i < me->end; i++) {
         size_t page = all->order[i];
-        const volatile uint64_t *word = (const volatile uint64_t *)(plan->base + page * plan->page_size);
+        const volatile uint64_t *word = (const volatile uint64_t *)address_of(plan, page);
         uint64_t before = bench_now();
         (void)*word;
         uint64_t after = bench_now();
@@ -116,6 +122,7 @@ static void make_order(bench_touchers *all) {
 
 static void release_memory(bench_touchers *all) {
     free(all->order);
+    free(all->addresses);
     free(all->latencies);
     free(all->ends);
     free(all->members);
@@ -130,7 +137,13 @@ bench_touchers *bench_touchers_make(const bench_touch_plan *plan) {
     all->latencies = malloc(plan->pages * sizeof *all->latencies);
     all->ends = malloc(plan->pages * sizeof *all->ends);
     all->members = calloc(plan->threads, sizeof *all->members);
-    if (!all->order || !all->latencies || !all->ends || !all->members) {
+    if (plan->addresses != 0) {
+        size_t size = (plan->pages + plan->threads * plan->warm_up) * sizeof *all->addresses;
+        all->addresses = malloc(size);
+        if (all->addresses != NULL) memcpy(all->addresses, (const void *)plan->addresses, size);
+        all->plan.addresses = (uintptr_t)all->addresses;
+    }
+    if (!all->order || !all->latencies || !all->ends || !all->members || (plan->addresses && !all->addresses)) {
         release_memory(all);
         errno = ENOMEM;
         return NULL;

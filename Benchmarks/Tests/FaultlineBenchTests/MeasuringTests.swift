@@ -34,7 +34,7 @@ import Testing
 
     @Test(
         .enabled(if: UserfaultAccess.probe().isOpen), .timeLimit(.minutes(5)),
-        arguments: [CVariant.Style.read, .epoll, .batch, .merged, .signal])
+        arguments: [CVariant.Style.read, .epoll, .batch, .merged, .busy, .delayed, .signal])
     func everyBaselineServesEveryPage(style: CVariant.Style) async throws {
         let run = TouchRun(
             source: try Contents(pages: 264, seed: 7), pages: 200, placement: try Placement(.none),

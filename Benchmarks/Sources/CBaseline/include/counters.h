@@ -27,6 +27,12 @@ static inline uint64_t bench_now(void) {
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+/// Computes for a while: each round takes the same time.
+void bench_work(uint64_t rounds);
+
+/// How many rounds of bench_work take so many nanoseconds of a CPU that does nothing else.
+uint64_t bench_work_rounds(uint64_t nanoseconds);
+
 /// Pins the calling thread to one CPU. A negative number leaves it alone. Returns 0 or an errno.
 int bench_pin(int32_t cpu);
 

@@ -18,6 +18,8 @@ enum {
     BENCH_SERVE_PREAD,  ///< as BENCH_SERVE_EPOLL, with each page read from a file by pread(2) first
     BENCH_SERVE_AHEAD,  ///< as BENCH_SERVE_MERGED, each copy of up to 16 pages that a bitmap says are missing
     BENCH_SERVE_FLOOR,  ///< no faults: the whole region is copied in calls of 512 pages before the start
+    BENCH_SERVE_DELAYED, ///< as BENCH_SERVE_EPOLL, with a store that takes `delay` to answer: the thread sleeps meanwhile
+    BENCH_SERVE_BUSY,   ///< as BENCH_SERVE_EPOLL, with `work` rounds of work for each page
     BENCH_SERVE_SIGBUS, ///< no thread: whoever faults copies the page in a handler of SIGBUS; one such server at a time
 };
 
@@ -27,6 +29,8 @@ typedef struct {
     size_t byte_count;   ///< of the region, a multiple of the page size
     const char *path;    ///< the file of BENCH_SERVE_PREAD, else NULL
     int32_t cpu;         ///< to pin the serving thread to, or -1
+    uint64_t work;       ///< of BENCH_SERVE_BUSY, rounds of bench_work
+    uint64_t delay;      ///< of the store of BENCH_SERVE_DELAYED, nanoseconds
 } bench_server_plan;
 
 /// Maps and registers a region and starts a thread that serves it. NULL with `*error` set when that fails.

@@ -17,6 +17,7 @@ enum {
 
 typedef struct {
     uintptr_t base;      ///< first page of the region
+    uintptr_t addresses; ///< of an array that says where each page lies, those for warming up included; 0: from `base` on
     uintptr_t expected;  ///< what the region must hold, byte by byte
     size_t pages;        ///< every page is touched once, by one of the threads
     size_t warm_up;      ///< pages behind those that each thread touches before it stands at the start

@@ -29,7 +29,8 @@ struct TouchRun {
     private func touch(_ server: any RunningServer, variant: String) throws(RunError) -> Sample {
         let base = server.base
         let touchers = try Touchers(
-            base: base, source: source, pages: pages, warmUp: warmUp, threads: threads, pattern: pattern,
+            base: base, addresses: server.addresses, source: source, pages: pages, warmUp: warmUp,
+            threads: threads, pattern: pattern,
             seed: seed,
             cpu: placement.faulting)
         let switches = System.contextSwitches
@@ -45,7 +46,11 @@ struct TouchRun {
                 "Wrong contents from \(variant): \(touchers.mismatches) pages when they were touched.")
         }
         let served = pages + threads * warmUp
-        try source.requireEqual(at: base, pages: served, variant: variant)
+        if let addresses = server.addresses {
+            try source.requireEqual(at: addresses.prefix(served), variant: variant)
+        } else {
+            try source.requireEqual(at: base, pages: served, variant: variant)
+        }
         return Sample(
             pages: pages, served: served, elapsed: touchers.elapsed + (lead > 1000 ? lead : 0),
             latency: Distribution(touchers.latencies),

@@ -13,6 +13,8 @@ import CBaseline
         unsafe plan.source = work.source.address
         unsafe plan.byte_count = work.source.byteCount
         unsafe plan.cpu = work.cpu
+        unsafe plan.work = BusyStore.rounds
+        unsafe plan.delay = UInt64(DelayedStore.microseconds) * 1000
         var error: CInt = 0
         let started: OpaquePointer?
         if let path = work.source.path {
@@ -52,6 +54,8 @@ extension CVariant.Style {
         case .merged: BENCH_SERVE_MERGED
         case .positionedRead: BENCH_SERVE_PREAD
         case .ahead: BENCH_SERVE_AHEAD
+        case .busy: BENCH_SERVE_BUSY
+        case .delayed: BENCH_SERVE_DELAYED
         case .floor: BENCH_SERVE_FLOOR
         case .signal: BENCH_SERVE_SIGBUS
         }

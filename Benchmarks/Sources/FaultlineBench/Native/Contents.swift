@@ -54,6 +54,18 @@ final class Contents: Sendable {
     func requireEqual(at base: UInt, pages: Int, variant: String) throws(RunError) {
         try requireEqualMemory(address, base, byteCount: pages * System.pageSize, variant)
     }
+
+    /// Compares every byte of the first pages with memory at these addresses, a page each.
+    func requireEqual(at addresses: some Collection<UInt>, variant: String) throws(RunError) {
+        for (number, place) in addresses.enumerated() {
+            do throws(RunError) {
+                try requireEqualMemory(
+                    address + UInt(number * System.pageSize), place, byteCount: System.pageSize, variant)
+            } catch {
+                throw .mismatch("\(error) It is that of page \(number).")
+            }
+        }
+    }
 }
 
 /// A buffer that begins like `Contents` of the same seed, and is changed by its one owner.

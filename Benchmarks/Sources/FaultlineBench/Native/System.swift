@@ -16,6 +16,9 @@ enum System {
         return cpu < 0 ? nil : cpu
     }
 
+    /// Keeps the calling thread's CPU busy.
+    static func work(rounds: UInt64) { bench_work(rounds) }
+
     /// Puts the calling thread to sleep.
     static func sleep(nanoseconds: UInt64) {
         var time = timespec(

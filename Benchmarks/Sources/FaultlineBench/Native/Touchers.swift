@@ -26,8 +26,10 @@ enum TouchPattern: String {
     private let handle: OpaquePointer
     private let pages: Int
 
+    /// - Parameter addresses: where each page lies, those for warming up included; nil if they follow each other.
     init(
-        base: UInt, source: Contents, pages: Int, warmUp: Int, threads: Int, pattern: TouchPattern,
+        base: UInt, addresses: [UInt]? = nil, source: Contents, pages: Int, warmUp: Int, threads: Int,
+        pattern: TouchPattern,
         seed: UInt64,
         cpu: Int32
     ) throws(RunError) {
@@ -42,7 +44,12 @@ enum TouchPattern: String {
         plan.pattern = pattern.number
         plan.seed = seed
         plan.cpu = cpu
-        guard let handle = unsafe bench_touchers_make(&plan) else {
+        // Copied before the call returns.
+        let made = unsafe (addresses ?? []).withUnsafeBytes { places in
+            if addresses != nil { plan.addresses = UInt(bitPattern: places.baseAddress) }
+            return unsafe bench_touchers_make(&plan)
+        }
+        guard let handle = unsafe made else {
             throw .failed("\(threads) faulting threads could not be started: \(System.describe(errno)).")
         }
         unsafe self.handle = unsafe handle

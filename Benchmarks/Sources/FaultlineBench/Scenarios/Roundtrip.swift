@@ -12,11 +12,13 @@ extension TouchScenario {
             FaultlineVariant(name: "faultline-async", style: .async),
             FaultlineVariant(name: "faultline-suspend", style: .suspending),
         ],
+        acrossCores: [FaultlineVariant(name: "faultline-spin", style: .spinning)],
         pattern: .ascending,
         threads: (usual: [1], tour: [1]),
         pages: (usual: 20_000, tour: 5_000),
-        ratios: ["nio", "reactor-bare", "faultline-sync", "faultline-async", "faultline-suspend"].flatMap {
-            name in
+        ratios: [
+            "nio", "reactor-bare", "faultline-sync", "faultline-async", "faultline-suspend", "faultline-spin",
+        ].flatMap { name in
             ["c-epoll", "c-read"].map {
                 (numerator: name, denominator: $0, metrics: [Metric.latency, .throughput])
             }
@@ -29,5 +31,8 @@ extension TouchScenario {
             Goal(figure: .value("faultline-async", .contextSwitchesPerFault), bound: .atMost(2.05)),
             Goal(figure: .value("faultline-suspend", .contextSwitchesPerFault), bound: .atMost(2.05)),
             Goal(figure: .value("faultline-sync", .allocationsPerFault), bound: .atMost(0)),
+            Goal(
+                figure: .ratio("faultline-spin", over: "c-epoll", .latency), bound: .atMost(0.55), pin: .cross
+            ),
         ])
 }

@@ -10,7 +10,7 @@ protocol Scenario: Sendable {
 }
 
 extension TouchScenario {
-    var variantNames: [String] { variants.map(\.name) }
+    var variantNames: [String] { (variants + acrossCores).map(\.name) }
 }
 
 extension RestoreScenario {
@@ -47,7 +47,8 @@ struct Context {
 enum Scenarios {
     static let all: [any Scenario] = [
         TouchScenario.roundtrip, TouchScenario.threads, TouchScenario.scan, TouchScenario.streams,
-        TouchScenario.random, ReplayScenario(), RestoreScenario(),
+        TouchScenario.random, TouchScenario.latency, TouchScenario.cores,
+        GrowthScenario(), ReplayScenario(), RestoreScenario(),
         MixedScenario(), OperationsScenario(), TouchScenario.inThread, DirtyScenario(),
         SnapshotScenario(), PagingScenario(),
     ]

@@ -1,7 +1,7 @@
 /// A scenario in which threads touch every page of a region once: what varies is who serves them, the order, and how
 /// many threads there are.
 struct TouchScenario: Scenario {
-    /// A figure that is held against a bound when everything runs on one core.
+    /// A figure that is held against a bound.
     struct Goal {
         enum Figure {
             case ratio(String, over: String, Metric)
@@ -12,11 +12,15 @@ struct TouchScenario: Scenario {
         var bound: Check.Bound
         /// Only for this number of threads.
         var threads: Int?
+        /// Only at this placement.
+        var pin = Pinning.same
     }
 
     var name: String
     var summary: String
     var variants: [any Variant]
+    /// Variants that make no sense where faulting and serving threads share a core.
+    var acrossCores: [any Variant] = []
     var pattern: TouchPattern
     /// Numbers of threads, usually and in the tour.
     var threads: (usual: [Int], tour: [Int])
@@ -28,11 +32,14 @@ struct TouchScenario: Scenario {
     var ratios: [(numerator: String, denominator: String, metrics: [Metric])]
     var goals: [Goal] = []
     var unit = "faults/s"
+    /// The placement where none is asked for; nil for that of most.
+    var usualPin: Pinning?
     /// Whether everything is measured across two cores as well, where one core is asked for and there are two.
     var alsoCross = false
 
     func run(_ context: Context, into report: inout Report) async throws {
         let variants = self.variants.filter { context.wants($0.name) }
+        let acrossCores = self.acrossCores.filter { context.wants($0.name) }
         let pageCount = context.pages(pages.usual, tour: pages.tour)
         let counts = takesThreads ? context.threads(threads.usual, tour: threads.tour) : threads.usual
         let source = try Contents(
@@ -40,8 +47,8 @@ struct TouchScenario: Scenario {
         for pin in pinnings(context) {
             for count in counts {
                 try await run(
-                    Case(pin: pin, threads: count, pages: pageCount, source: source), variants, context,
-                    into: &report)
+                    Case(pin: pin, threads: count, pages: pageCount, source: source),
+                    variants + (pin == .same ? [] : acrossCores), context, into: &report)
             }
         }
         report.addBars(name, [.throughput, .latency])
@@ -56,7 +63,7 @@ struct TouchScenario: Scenario {
     }
 
     private func pinnings(_ context: Context) -> [Pinning] {
-        let asked = context.arguments.pin
+        let asked = context.arguments.askedPin ?? usualPin ?? context.arguments.pin
         return alsoCross && asked == .same && System.cpu(1) != nil ? [.same, .cross] : [asked]
     }
 
@@ -85,7 +92,7 @@ struct TouchScenario: Scenario {
             report.addRatios(
                 name, ratio.numerator, over: ratio.denominator, ratio.metrics, parameters: telling)
         }
-        if work.pin == .same { check(threads: work.threads, telling, in: &report) }
+        check(work, telling, in: &report)
         report.charts.append(
             .latencies(
                 "\(name): latency percentiles" + (takesThreads ? ", \(work.threads) threads" : "")
@@ -94,9 +101,10 @@ struct TouchScenario: Scenario {
                 zip(variants, samples).map { ($0.name, $1.map(\.latency)) }))
     }
 
-    private func check(threads count: Int, _ telling: [Parameter], in report: inout Report) {
-        let parameters = [Parameter.threads(count), .pin(.same)]
-        for goal in goals where goal.threads == nil || goal.threads == count {
+    private func check(_ work: Case, _ telling: [Parameter], in report: inout Report) {
+        let parameters = [Parameter.threads(work.threads), .pin(work.pin)]
+        for goal in goals
+        where goal.pin == work.pin && (goal.threads == nil || goal.threads == work.threads) {
             switch goal.figure {
             case .ratio(let numerator, let denominator, let metric):
                 let ratio = report.ratios.last {

@@ -7,11 +7,15 @@ struct FaultlineVariant: Variant {
     enum Style {
         /// The included handler for memory: answers through the synchronous entry.
         case sync
+        /// The same, on a reactor that looks for work for a bounded time before it sleeps.
+        case spinning
         /// An async handler that does not suspend.
         case async
         /// An async handler that suspends once and is resumed by the loop.
         case suspending
-        /// The same with adaptive read-ahead.
+        /// A store that takes its time to answer.
+        case delayed
+        /// The included handler for memory, with adaptive read-ahead.
         case ahead
         /// Shared memory that holds the contents already: existing pages are mapped, with read-ahead.
         case existing
@@ -27,7 +31,9 @@ struct FaultlineVariant: Variant {
     var style: Style
 
     func start(_ work: ServingWork) async throws -> any RunningServer {
-        let reactor = try Reactor.start(.init(name: "faultline"))
+        var configuration = Reactor.Configuration(name: "faultline")
+        if style == .spinning { configuration.waiting = .spinning() }
+        let reactor = try Reactor.start(configuration)
         await reactor.run { System.pinThread(to: work.cpu) }
         let pager = try await Pager(
             on: reactor, configuration: .init(resolution: style == .inThread ? .inThread : .reactor))
@@ -57,7 +63,8 @@ struct FaultlineVariant: Variant {
         _ contents: Contents, _ reactor: Reactor, _ workers: WorkerPool?
     ) throws -> any FaultHandler {
         switch style {
-        case .sync, .ahead, .inThread: return MemoryHandler(contents.pageSource)
+        case .sync, .spinning, .ahead, .inThread: return MemoryHandler(contents.pageSource)
+        case .delayed: return DelayedStore(source: contents.pageSource, reactor: reactor)
         case .existing: return ExistingHandler()
         case .async: return AsyncHandler(source: contents.pageSource)
         case .suspending: return SuspendingHandler(source: contents.pageSource, reactor: reactor)
@@ -93,6 +100,19 @@ private struct SuspendingHandler: FaultHandler {
         await withCheckedContinuation { continuation in
             reactor.execute { continuation.resume() }
         }
+        return .copy(from: source, at: request.offset)
+    }
+}
+
+/// A store that answers each request after a while; meanwhile others are served.
+struct DelayedStore: FaultHandler {
+    static let microseconds = 200
+
+    var source: PageSource
+    var reactor: Reactor
+
+    func resolve(_ request: FaultRequest) async throws -> Resolution {
+        try await reactor.sleep(for: .microseconds(DelayedStore.microseconds))
         return .copy(from: source, at: request.offset)
     }
 }

@@ -19,6 +19,9 @@ protocol RunningServer: Sendable {
     /// The address of the region.
     var base: UInt { get }
 
+    /// Where each page lies, if they do not follow each other from `base` on.
+    var addresses: [UInt]? { get }
+
     /// Told when the threads are let go, before they are: what the variant begins then is part of the measured time.
     func begin()
 
@@ -30,6 +33,7 @@ protocol RunningServer: Sendable {
 }
 
 extension RunningServer {
+    var addresses: [UInt]? { nil }
     func begin() {}
     var nanosecondsPerPage: Double? { nil }
 }

@@ -1,5 +1,5 @@
 /// A suspended task that waits for a value. Resumed exactly once.
-@safe struct Parked<Value: Sendable>: Sendable {
+@safe package struct Parked<Value: Sendable>: Sendable {
     @safe private enum Continuation {
         case unsafe(UnsafeContinuation<Value, Never>)
         case checked(Checked)
@@ -24,7 +24,7 @@
     }
 
     /// Lets the task go on, on its own executor.
-    func resume(_ value: sending Value) {
+    package func resume(_ value: sending Value) {
         switch continuation {
         case .unsafe(let continuation): unsafe continuation.resume(returning: value)
         case .checked(let checked): checked.continuation.resume(returning: value)
@@ -48,5 +48,14 @@ func park<Value: Sendable>(
         await withCheckedContinuation { continuation in
             body(Parked(continuation))
         }
+    }
+}
+
+extension Reactor {
+    /// Suspends the current task until the `Parked` value given to `body` is resumed; as ``park(on:isolation:_:)``.
+    package func suspend<Value: Sendable>(
+        isolation: isolated (any Actor)? = #isolation, _ body: (Parked<Value>) -> Void
+    ) async -> Value {
+        await park(on: loop, isolation: isolation, body)
     }
 }

@@ -59,6 +59,18 @@ public final class Listener: Sendable {
         return socket
     }
 
+    /// As ``accept(isolation:)``, for a stream without a buffer, on which nothing is received before it is started. On the
+    /// reactor's thread only.
+    package func acceptDirectly(
+        isolation: isolated (any Actor)? = #isolation
+    ) async throws(ReactorError) -> DirectStream {
+        guard core.options.kind == .stream, case .direct(let stream) = try await take(.direct, isolation)
+        else {
+            throw ReactorError(.wrongSocketKind)
+        }
+        return stream
+    }
+
     private func take(
         _ wanted: AcceptOperation.Wanted, _ isolation: isolated (any Actor)?
     ) async throws(ReactorError) -> AcceptOperation.Accepted {
@@ -144,6 +156,10 @@ extension Listener {
             case .messages(let options):
                 return .success(
                     .messages(try reactor.messageSocket(descriptor, core.options.kind, options)))
+            case .direct:
+                let options = core.options.connections
+                return .success(
+                    .direct(try DirectStream(core.loop, descriptor, isConnecting: false, options)))
             }
         } catch {
             return .failure(error)

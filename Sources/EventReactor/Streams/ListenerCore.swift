@@ -150,11 +150,13 @@ final class AcceptOperation: LoopOperation<AcceptOperation.Accepted>, @unchecked
     enum Wanted {
         case connection
         case messages(MessageSocket.Options)
+        case direct
     }
 
     enum Accepted {
         case connection(Connection)
         case messages(MessageSocket)
+        case direct(DirectStream)
     }
 
     private let listener: Listener

@@ -6,6 +6,8 @@ export SWIFT
 ARGS ?=
 # How long `make stress` runs.
 MINUTES ?= 1
+# How long `make soak` runs.
+SECONDS ?= 60
 # Flags for every build of the root package: CI turns warnings into errors here.
 BUILD_FLAGS ?=
 
@@ -14,7 +16,7 @@ SWIFT_FILES = $(shell find $(wildcard Sources Tests Benchmarks Snippets Examples
 	-name '*.swift' -not -path '*/.build*')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build bench bench-build bench-test example-test stress lint format check docs sanitize sanitize-thread \
+.PHONY: help demo test build bench bench-build bench-test example-test stress soak lint format check docs sanitize sanitize-thread \
 	sanitize-address release-test dependencies clean
 
 help: ## List the targets
@@ -44,6 +46,9 @@ example-test: dependencies ## Build the examples and run each end to end
 stress: bench-build ## Count in pages that come, go and are protected: make stress MINUTES=10 ARGS="--backing shared"
 	@"$$($(SWIFT) build $(BENCH_FLAGS) --show-bin-path)/faultline-stress" --minutes $(MINUTES) $(ARGS)
 
+soak: dependencies ## Fault over sockets while the page server crashes again and again: make soak SECONDS=600
+	FAULTLINE_SOAK_SECONDS=$(SECONDS) $(SWIFT) test --disable-xctest $(BUILD_FLAGS) --filter SoakTests $(ARGS)
+
 release-test: dependencies ## Run every test in an optimised build
 	$(SWIFT) test -c release --disable-xctest $(BUILD_FLAGS) $(ARGS)
 
@@ -65,7 +70,7 @@ format: ## Format every Swift file in place
 check: ## Check the rules that no compiler checks: where unsafe code may stand, file lengths, …
 	scripts/check.sh
 
-docs: dependencies ## Build the documentation of the four libraries into docs/site
+docs: dependencies ## Build the documentation of the five libraries into docs/site
 	scripts/docs.sh
 
 dependencies: ## Install libevent-dev where it is missing and may be installed

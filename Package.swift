@@ -15,6 +15,7 @@ let package = Package(
         .library(name: "Userfault", targets: ["Userfault"]),
         .library(name: "EventReactor", targets: ["EventReactor"]),
         .library(name: "Faultline", targets: ["Faultline"]),
+        .library(name: "FaultlineRemote", targets: ["FaultlineRemote"]),
         .library(name: "FaultlineTestKit", targets: ["FaultlineTestKit"]),
     ],
     targets: [
@@ -32,6 +33,11 @@ let package = Package(
         .target(
             name: "Faultline", dependencies: ["CInThread", "EventReactor", "Userfault"], swiftSettings: strict
         ),
+        // CRC-32C in C: the processor has an instruction for it.
+        .target(name: "CChecksum"),
+        .target(
+            name: "FaultlineRemote", dependencies: ["CChecksum", "EventReactor", "Faultline", "Userfault"],
+            swiftSettings: strict),
         .target(
             name: "FaultlineTestKit", dependencies: ["EventReactor", "Faultline", "Userfault"],
             swiftSettings: strict),
@@ -53,6 +59,13 @@ let package = Package(
             name: "FaultlineTests",
             dependencies: [
                 "CLibevent", "CTestSupport", "EventReactor", "Faultline", "FaultlineTestKit", "Userfault",
+            ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "FaultlineRemoteTests",
+            dependencies: [
+                "CTestSupport", "EventReactor", "Faultline", "FaultlineRemote", "FaultlineTestKit",
+                "Userfault",
             ],
             swiftSettings: strict),
     ]

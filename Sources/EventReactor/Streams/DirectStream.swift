@@ -99,6 +99,13 @@ package final class DirectStream: ReadinessHandler, @unchecked Sendable {
         return 0
     }
 
+    /// Tells the peer that nothing more comes (shutdown(2)). What was sent before arrives, unless the socket is closed while
+    /// bytes of the peer are still unread.
+    package func finishSending() {
+        // Fails only when the peer is gone, which receiving tells.
+        if source != nil { _ = SocketCall.finishWriting(descriptor) }
+    }
+
     /// Closes the socket; nothing is told any more. Further calls have no effect.
     package func close() {
         guard let source else { return }

@@ -73,8 +73,9 @@ public final class Adoption: Sendable {
                 try core.watch(process)
                 for choice in choices {
                     let region = try core.adopt(
-                        choice.area.range, choice.area.memory, pageSize: choice.area.pageSize,
-                        baseOffset: choice.area.offset, handler: choice.handler, options: choice.options)
+                        AdoptableRange(
+                            choice.area.range, memory: choice.area.memory, pageSize: choice.area.pageSize,
+                            offset: choice.area.offset, handler: choice.handler, options: choice.options))
                     numbers.withLock { $0.append(region.family.number) }
                 }
                 if endsWithChannel { core.watchEnd(of: channel) }

@@ -33,6 +33,10 @@ extension Pager {
         /// the same restrictions as ``onFailure``.
         public var onChange: (@Sendable (AddressSpaceChange) -> Void)?
 
+        /// What becomes of threads that touch memory which is registered with the descriptor and in none of the regions;
+        /// ``Pager/MemoryOutside/followRegions`` by default.
+        public var memoryOutside: MemoryOutside
+
         /// A configuration with defaults. The parameters are the properties of the same names.
         public init(
             name: String = "pager", wakePolicy: WakePolicy = .adaptive, gatherDelay: Duration = .zero,
@@ -40,7 +44,8 @@ extension Pager {
             readsPerTurn: Int = 4, reportsThreadIDs: Bool = false, resolution: ResolutionMode = .reactor,
             writeProtection: WriteProtection = .messages,
             onFailure: (@Sendable (FaultFailure) -> Void)? = nil, events: AddressSpaceEvents = [],
-            forkPolicy: ForkPolicy = .close, onChange: (@Sendable (AddressSpaceChange) -> Void)? = nil
+            forkPolicy: ForkPolicy = .close, onChange: (@Sendable (AddressSpaceChange) -> Void)? = nil,
+            memoryOutside: MemoryOutside = .followRegions
         ) {
             self.name = name
             self.wakePolicy = wakePolicy
@@ -54,7 +59,21 @@ extension Pager {
             self.events = events
             self.forkPolicy = forkPolicy
             self.onChange = onChange
+            self.memoryOutside = memoryOutside
         }
+    }
+
+    /// What memory is that is registered with a pager's descriptor and in none of its regions.
+    ///
+    /// There is such memory where a mapping has grown, downwards as well (`MAP_GROWSDOWN`), at the old addresses of one that
+    /// was moved with `MREMAP_DONTUNMAP`, and where another process registers more than is adopted.
+    public enum MemoryOutside: Hashable, Sendable {
+        /// A part of the region that has grown, or has left it behind: its handler is asked. What belongs to no region is
+        /// not the pager's: who touches it goes on waiting in vain, since nobody supplies it.
+        case followRegions
+        /// Fresh: it reads as zero (`UFFDIO_ZEROPAGE`), as memory does that nobody serves, and no region grows. Only
+        /// memory with contents needs a region then.
+        case zero
     }
 
     /// Who notices writes to protected pages. One choice for all regions of a pager, since it is one of its descriptor.

@@ -101,7 +101,9 @@ public final class Pager: Sendable {
             }
             link.connect(core)
             do throws(PagerError) {
+                core.isPreparing = true
                 try prepare(core)
+                core.isPreparing = false
             } catch {
                 core.close()
                 throw error

@@ -79,7 +79,7 @@ extension PagerCore: ReadinessHandler {
     /// Takes every event into account that is over for whoever caused it: he may have told others, who want something of the
     /// pager that comes after it.
     func catchUp() {
-        guard !events.isEmpty, !isCommitting else { return }
+        guard !events.isEmpty, !isCommitting, !isPreparing else { return }
         for _ in 0..<200 {
             readEvents()
             guard let kernel, !kernel.isCaughtUp else { return }

@@ -10,13 +10,40 @@ extension PagerCore {
     /// again.
     func admitStray(_ fault: Fault) {
         statistics.strays += 1
+        if configuration.memoryOutside == .zero { return zeroStray(fault) }
         if events.contains(.remapEvents), takeBack(fault.address) == .unknown {
-            let page = fault.address & ~UInt(SystemPage.size - 1)
-            strayPages.append(AddressRange(start: page, byteCount: SystemPage.size))
-            if strayTimer == nil { strayTimer = reactor.startTimer(after: strayBackoff.next(), self) }
-            return
+            return askStrayAgain(fault.strayPage)
         }
         wakePage(at: fault.address, pageSize: SystemPage.size)
+    }
+
+    /// Fresh memory. If it only seems so, because what was moved here is still to be heard of, the kernel fills nothing until
+    /// it is: then the thread is made to ask again.
+    private func zeroStray(_ fault: Fault) {
+        guard let kernel else { return }
+        let page = fault.strayPage
+        statistics.zeroPages += 1
+        switch kernel.zero(page, wake: true) {
+        case .whole:
+            statistics.bytes += page.byteCount
+            if strayPages.isEmpty { strayBackoff.reset() }
+        case .again, .partial:
+            statistics.again += 1
+            askStrayAgain(page)
+        case .exists, .gone(.range):
+            wake(page)
+        case .gone(.process):
+            stop(because: .processExited("its memory is gone", range: page))
+        case .failed(let error):
+            report(PagerError(error))
+            statistics.poisons += 1
+            _ = kernel.poison(page, wake: true)
+        }
+    }
+
+    private func askStrayAgain(_ page: AddressRange) {
+        strayPages.append(page)
+        if strayTimer == nil { strayTimer = reactor.startTimer(after: strayBackoff.next(), self) }
     }
 
     /// The address space may be quiet by now.
@@ -58,7 +85,7 @@ extension PagerCore {
 
     /// Takes into service what of a region is registered without having been touched, before the region goes.
     func takeBackAll(of family: RegionFamily) {
-        guard events.contains(.remapEvents) else { return }
+        guard events.contains(.remapEvents), configuration.memoryOutside == .followRegions else { return }
         var addresses = debts.parts { $0.isMoved && $0.region?.family === family }.map(\.start)
         regions.forEach { if $1.family === family { addresses.append($0.end) } }
         for address in addresses where regions.value(at: address) == nil {
@@ -97,5 +124,11 @@ extension PagerCore {
             if reaches(end + step) { end += step }
         }
         return end
+    }
+}
+
+extension Fault {
+    fileprivate var strayPage: AddressRange {
+        AddressRange(start: address & ~UInt(SystemPage.size - 1), byteCount: SystemPage.size)
     }
 }

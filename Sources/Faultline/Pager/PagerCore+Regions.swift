@@ -39,27 +39,7 @@ extension PagerCore {
                 options: options))
     }
 
-    /// Takes memory of another process into service.
-    func adopt(
-        _ range: AddressRange, _ memory: MemoryKind, pageSize: Int?, baseOffset: Int,
-        handler: any FaultHandler, options: RegionOptions
-    ) throws(PagerError) -> RegionState {
-        guard isForeign else { throw .wrongProcess("adopted; register it instead", range) }
-        let page =
-            pageSize ?? (memory == .hugePages ? RegionState.hugePageSize : RegionState.systemPageSize)
-        guard page >= RegionState.systemPageSize, page & (page - 1) == 0, baseOffset >= 0 else {
-            throw PagerError(
-                .invalidRange, "pages of \(page) bytes at offset \(baseOffset) cannot be served", range: range
-            )
-        }
-        try checkBounds(range, pageSize: page)
-        return try add(
-            RegionState(
-                mapping: .borrowed(range), ownsMemory: false, pageSize: page, memoryKind: memory,
-                baseOffset: baseOffset, handler: handler, options: options))
-    }
-
-    private func checkBounds(_ range: AddressRange, pageSize: Int) throws(PagerError) {
+    func checkBounds(_ range: AddressRange, pageSize: Int) throws(PagerError) {
         guard range.byteCount > 0, range.isAligned(to: pageSize), range.start != 0,
             range.start <= UInt.max - UInt(range.byteCount)
         else {
@@ -100,12 +80,15 @@ extension PagerCore {
         }
     }
 
-    /// Has the kernel send the faults of a region to this pager.
+    /// Has the kernel send the faults of a region to this pager, unless its process does that.
     func register(_ region: RegionState) throws(PagerError) {
         guard let kernel else { throw .shutDown() }
         try catchFaults(of: region)
         do {
-            let offered = try kernel.register(region.range, modes: region.options.modes)
+            let offered =
+                region.isRegisteredByPeer
+                ? Operations.expected(of: region.memoryKind, region.options.modes)
+                : try kernel.register(region.range, modes: region.options.modes)
             region.operations = offered.usable(on: region.memoryKind)
             // The pages of one process cannot be moved to another.
             if isForeign { region.operations.remove(.move) }
@@ -217,13 +200,17 @@ extension PagerCore {
         statistics.inFlightPages -= region.table.inFlightCount
         takeOver(region)
         for piece in pieces(of: region) { seal(piece, of: region) }
+        // Closing the descriptor lets go of all at once. Piece by piece would cut the process's mappings apart for a moment, and
+        // an mremap(2) of a whole one would fail.
+        let goesAtOnce = region.isRegisteredByPeer && lifecycle == .closed
         // Sealing may have read of changes.
         for piece in pieces(of: region) {
             do {
-                if !memoryIsGone { try kernel?.unregister(piece) }
+                if !memoryIsGone, !goesAtOnce { try kernel?.unregister(piece) }
             } catch {
                 // What is unmapped at this moment, or with its process, cannot be unregistered, and need not.
-                let isGone = hearsOfUnmapping && error.errno == .invalidArgument
+                let mayBeGone = hearsOfUnmapping || region.isRegisteredByPeer
+                let isGone = mayBeGone && error.errno == .invalidArgument
                 if !isGone, kernel?.probe(piece) != .processGone { report(PagerError(error)) }
             }
             if region.family.whole == nil { _ = served.index.carve(piece) }

@@ -19,6 +19,7 @@ extension PagerCore {
                 noteMove(piece, of: region)
                 rest = rest.flatMap { $0.subtracting(each: [piece]) }
             }
+            guard configuration.memoryOutside == .followRegions else { continue }
             for part in rest { moveLeftover(part, by: start &- old.start) }
         }
         wake(old)

@@ -9,6 +9,8 @@ extension PagerCore {
 
     /// Makes every page of `piece` that was never supplied raise SIGBUS, and wakes everyone.
     func seal(_ piece: AddressRange, of region: RegionState) {
+        // Its process has never registered it, so that nobody has waited there.
+        if region.isRegisteredByPeer, isUnregistered(piece, of: region) { return wake(piece) }
         // Without one of these no page comes from a handler, and what looks absent in the table is the application's.
         guard !region.options.modes.isDisjoint(with: [.missing, .minor]) else {
             if !memoryIsGone { wake(piece) }
@@ -34,6 +36,13 @@ extension PagerCore {
             poison(range, of: region)
         }
         if !memoryIsGone { wake(piece) }
+    }
+
+    private func isUnregistered(_ piece: AddressRange, of region: RegionState) -> Bool {
+        let page = region.pageSize
+        return [piece.start, piece.end - UInt(page)].allSatisfy {
+            kernel?.probe(AddressRange(start: $0, byteCount: page)) == .absent
+        }
     }
 
     /// Poisons every page of `range` that is not there, whoever else installs pages meanwhile.

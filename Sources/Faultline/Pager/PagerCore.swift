@@ -104,6 +104,9 @@ final class PagerCore {
     /// As many of them are not held back any longer.
     static let gatherLimit = 64
     var isCommitting = false
+    /// The pager is being made, and its first regions are taken in. Messages that are there already are about them: they are
+    /// read afterwards.
+    var isPreparing = false
     /// The kernel's answer to the first operation of the next commit, when it has been asked already, and whether that
     /// operation woke the threads of what it did.
     var knownOutcome: (outcome: Outcome, isAwake: Bool)?

@@ -1,7 +1,7 @@
 /// How far a prefetch has come: see ``ServedRegion/prefetch(_:progress:)-(AddressRange?,_)``.
 public struct PrefetchProgress: Hashable, Sendable {
     /// The pages that it is about.
-    public let pageCount: Int
+    public private(set) var pageCount: Int
     /// Pages that have been asked for.
     public internal(set) var requestedPages = 0
     /// Pages that were there already, or being supplied to somebody else.
@@ -12,6 +12,30 @@ public struct PrefetchProgress: Hashable, Sendable {
     /// The part that has been looked at, from 0 to 1.
     public var fraction: Double {
         pageCount == 0 ? 1 : Double(requestedPages + skippedPages) / Double(pageCount)
+    }
+}
+
+extension PrefetchProgress {
+    init(pageCount: Int) { self.pageCount = pageCount }
+
+    init(failed pages: Int) {
+        pageCount = 0
+        failedPages = pages
+    }
+
+    /// What has failed may be asked for once more.
+    var withoutFailures: PrefetchProgress {
+        var progress = self
+        progress.failedPages = 0
+        return progress
+    }
+
+    /// Adds another prefetch, with the pages that it is about.
+    mutating func addAll(of other: PrefetchProgress) {
+        pageCount += other.pageCount
+        requestedPages += other.requestedPages
+        skippedPages += other.skippedPages
+        failedPages += other.failedPages
     }
 }
 

@@ -97,35 +97,9 @@ extension ServedRegion {
         _ runs: [Range<Int>], _ progress: (@Sendable (PrefetchProgress) -> Void)?
     ) async throws(PagerError) -> PrefetchProgress {
         let number = self.number
-        let core = pager.core
         try await pager.onCore { core, _ throws(PagerError) in
             guard core.lifecycle == .serving, core.servedRegion(number) != nil else { throw .shutDown() }
         }
-        let reactor = pager.reactor
-        let handle = PrefetchHandle()
-        return await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                reactor.execute {
-                    guard !handle.isCancelled, let region = core.value.servedRegion(number) else {
-                        return continuation.resume(returning: PrefetchProgress(pageCount: 0))
-                    }
-                    handle.number = core.value.prefetch(
-                        runs, of: region, waiter: continuation, report: progress)
-                }
-            }
-        } onCancel: {
-            reactor.execute {
-                handle.isCancelled = true
-                core.value.cancelPrefetch(handle.number)
-            }
-        }
+        return await pager.prefetch(progress) { core in core.servedRegion(number).map { ($0, runs) } }
     }
-}
-
-/// Ties the cancellation of a task to its prefetch.
-///
-/// `@unchecked Sendable`: touched on the loop's thread only.
-private final class PrefetchHandle: @unchecked Sendable {
-    var number = 0
-    var isCancelled = false
 }

@@ -2,7 +2,7 @@ public import Userfault
 
 /// A range of another process's memory whose pages come from a handler in this one.
 ///
-/// Made by ``Pager/adopt(_:memory:pageSize:offset:handler:options:)``. The memory is not mapped here: its addresses mean
+/// Made by ``Pager/adopt(_:memory:pageSize:offset:registration:handler:options:)``. The memory is not mapped here: its addresses mean
 /// something in the other process only. Its properties may be read on any thread; that neither blocks nor allocates.
 public final class AdoptedRegion: Sendable {
     /// The addresses of the region in its process.

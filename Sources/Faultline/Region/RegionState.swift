@@ -26,6 +26,8 @@ final class RegionState {
     let ownsMemory: Bool
     /// Whether the pager has mapped it just now, so that nothing else can be registered there.
     let isFresh: Bool
+    /// Whether its process registers it, at a time of its own.
+    let isRegisteredByPeer: Bool
     /// Whether a forked child has a copy of it.
     let isInherited: Bool
     let pool: PageBufferPool
@@ -67,11 +69,12 @@ final class RegionState {
     /// - Parameters:
     ///   - stripe: the part of the mapping that it is; nil for all.
     ///   - baseOffset: what the first page of the mapping is to the handler, in bytes.
+    ///   - isRegisteredByPeer: whether its process registers it.
     ///   - pool: the buffers it shares with others; nil for buffers of its own.
     init(
         mapping: Mapping, stripe: AddressRange? = nil, ownsMemory: Bool, pageSize: Int,
-        memoryKind: MemoryKind = .privateAnonymous, baseOffset: Int = 0, handler: any FaultHandler,
-        options: RegionOptions, pool: PageBufferPool? = nil
+        memoryKind: MemoryKind = .privateAnonymous, baseOffset: Int = 0, isRegisteredByPeer: Bool = false,
+        handler: any FaultHandler, options: RegionOptions, pool: PageBufferPool? = nil
     ) {
         home = mapping.range
         range = stripe ?? home
@@ -80,6 +83,7 @@ final class RegionState {
         self.mapping = mapping
         self.ownsMemory = ownsMemory
         isFresh = ownsMemory
+        self.isRegisteredByPeer = isRegisteredByPeer
         isInherited = !ownsMemory || options.isInheritedByFork
         self.pageSize = pageSize
         self.memoryKind = memoryKind
@@ -111,6 +115,7 @@ final class RegionState {
         mapping = isInPlace ? whole.mapping : .borrowed(range)
         ownsMemory = isInPlace && whole.ownsMemory
         isFresh = false
+        isRegisteredByPeer = whole.isRegisteredByPeer
         isInherited = whole.isInherited
         pageSize = whole.pageSize
         memoryKind = whole.memoryKind

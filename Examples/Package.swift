@@ -11,7 +11,9 @@ let strict: [SwiftSetting] = [
 let package = Package(
     name: "faultline-examples",
     products: [
-        .executable(name: "lazy-restore", targets: ["LazyRestore"])
+        .executable(name: "lazy-restore", targets: ["LazyRestore"]),
+        .executable(name: "lazy-pages", targets: ["LazyPages"]),
+        .library(name: "CheckpointImages", targets: ["CheckpointImages"]),
     ],
     dependencies: [
         .package(name: "faultline", path: ".."),
@@ -38,5 +40,29 @@ let package = Package(
                 .product(name: "Userfault", package: "faultline"),
             ],
             path: "LazyRestore/Tests", swiftSettings: strict),
+        // What is read of a checkpoint's images, and said to a page server: pure, so that it can be fuzzed.
+        .target(
+            name: "CheckpointImages", path: "LazyPages/Sources/CheckpointImages", swiftSettings: strict),
+        .executableTarget(
+            name: "LazyPages",
+            dependencies: [
+                "CheckpointImages",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "EventReactor", package: "faultline"),
+                .product(name: "Faultline", package: "faultline"),
+                .product(name: "Userfault", package: "faultline"),
+            ],
+            path: "LazyPages/Sources/LazyPages", swiftSettings: strict),
+        // A restore, and a page server, as far as lazy pages are concerned.
+        .executableTarget(name: "restore-stand-in", path: "LazyPages/StandIn"),
+        .testTarget(
+            name: "LazyPagesTests",
+            dependencies: [
+                "CheckpointImages", "LazyPages", "restore-stand-in",
+                .product(name: "EventReactor", package: "faultline"),
+                .product(name: "Faultline", package: "faultline"),
+                .product(name: "Userfault", package: "faultline"),
+            ],
+            path: "LazyPages/Tests", swiftSettings: strict),
     ]
 )

@@ -163,7 +163,7 @@ public final class PagerGroup: Sendable {
         }
     }
 
-    /// Takes all stripes of a region out of service, as ``Pager/unmap(_:)`` does: handlers' tasks are cancelled, pages that were
+    /// Takes all stripes of a region out of service, as ``Pager/unmap(_:within:)`` does: handlers' tasks are cancelled, pages that were
     /// never supplied raise SIGBUS from now on, threads that wait are let go. The memory stays mapped as long as the
     /// ``StripedRegion`` lives. Any thread; goes to the reactors' threads and back.
     ///

@@ -198,7 +198,7 @@ extension PagerCore: ReadinessHandler {
         mayJoin: (Int) -> Bool
     ) -> Int {
         var end = first + 1
-        while next < arrivals.count, end - first < region.options.maximumRequestPages {
+        while next < arrivals.count, end - first < region.maximumRequestPages {
             let follower = arrivals[next]
             guard lastPiece.contains(follower.address), follower.kind == kind else { break }
             let page = region.page(of: follower.address)

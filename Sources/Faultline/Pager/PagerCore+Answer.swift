@@ -124,7 +124,7 @@ extension PagerCore {
         _ resolution: Resolution, covering whole: AddressRange, part: AddressRange, region: RegionState,
         failures: Int, cause: FaultCause
     ) {
-        if region.options.findsZeroPages,
+        if region.findsZeroPages,
             enqueueZeroes(resolution, covering: whole, part: part, region, failures: failures, cause: cause)
         {
             return

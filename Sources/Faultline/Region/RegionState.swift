@@ -6,20 +6,35 @@ import Userfault
 /// The range and the numbering of the pages never change. Which of the addresses are still the region's is in the
 /// pager's index.
 final class RegionState {
+    // First, and close together, what every fault looks at: there may be thousands of regions.
     let range: AddressRange
-    /// The region as its handler sees it: the same, or more where this is a stripe of it.
-    let home: AddressRange
+    let pageSize: Int
     /// The number of the first page in `home`.
     let firstPage: Int
-    let pageSize: Int
-    let memoryKind: MemoryKind
-    /// What the first page is to the handler, in bytes, and what that of `home` is.
-    let baseOffset: Int
-    let homeOffset: Int
+    /// What the handler is asked for at most at a time, in pages.
+    let maximumRequestPages: Int
+    /// What the stall detector calls the region's handler, if there is one. The same for the whole family.
+    var activity: ActivityID?
+    /// Whether there is anything to fill ahead or to note, or the region is over a store: missing pages take more than asking
+    /// the handler.
+    private(set) var isWatched = false
+    /// Installing pages takes more than what the handler asked for.
+    private(set) var needsCare = false
+    /// Whether pages that hold nothing but zeroes are looked for.
+    let findsZeroPages: Bool
     /// What the kernel offered for the range when it was registered.
     var operations: Operations = []
-    let options: RegionOptions
+    private let confinedTable: Confined<FaultTable>
     let handler: any FaultHandler
+    let pool: PageBufferPool
+    /// The region as its handler sees it: the same, or more where this is a stripe of it.
+    let home: AddressRange
+    /// What the first page of `home` is to the handler, in bytes, and what that of `range` is.
+    let homeOffset: Int
+    let baseOffset: Int
+
+    let memoryKind: MemoryKind
+    let options: RegionOptions
     /// Keeps the memory mapped.
     let mapping: Mapping
     /// Whether the memory is ours to replace where it has to be sealed.
@@ -30,12 +45,8 @@ final class RegionState {
     let isRegisteredByPeer: Bool
     /// Whether a forked child has a copy of it.
     let isInherited: Bool
-    let pool: PageBufferPool
     /// What it belongs together with.
     let family: RegionFamily
-    private let confinedTable: Confined<FaultTable>
-    /// What the stall detector calls the region's handler, if there is one. The same for the whole family.
-    var activity: ActivityID?
     /// Zeroes to copy from, where the kernel cannot make zero pages (huge pages, protected pages).
     var zeroes: Mapping?
     /// Set when pages come into the region through the pager only: what the table does not know is not there.
@@ -48,14 +59,10 @@ final class RegionState {
     var isMarked = false { didSet { updateCare() } }
     /// It is a part, moved or copied, of a region whose writes were watched.
     let wasWatched: Bool
-    /// One of the above: installing pages takes more than what the handler asked for.
-    private(set) var needsCare = false
     static let hugePageSize = 2 << 20
     static let systemPageSize = SystemPage.size
     /// What is filled ahead of its readers, and what is noted of their first touches.
     private let confinedWatch: Confined<RegionWatch>
-    /// Whether that is anything at all, or the region is over a store: missing pages take more than asking the handler.
-    private(set) var isWatched = false
     /// What makes it a region over a store.
     var paging: RegionPaging? {
         didSet {
@@ -90,6 +97,8 @@ final class RegionState {
         self.baseOffset = baseOffset + Int(range.start - home.start)
         self.handler = handler
         self.options = options
+        maximumRequestPages = options.maximumRequestPages
+        findsZeroPages = options.findsZeroPages
         wasWatched = false
         self.pool = pool ?? PageBufferPool(pageSize: pageSize)
         family = RegionFamily(name: options.name, range: range)
@@ -124,6 +133,8 @@ final class RegionState {
         operations = whole.operations
         self.handler = handler ?? whole.handler
         options = whole.options
+        maximumRequestPages = whole.maximumRequestPages
+        findsZeroPages = whole.findsZeroPages
         pool = whole.pool
         self.family = family ?? whole.family
         confinedTable = Confined(table)

@@ -38,7 +38,7 @@ final class SnapshotSupply: EndOfTurnWork {
                 next = awaited.pageCount
                 return
             }
-            let limit = min(region.options.maximumRequestPages, Self.window - asked.population)
+            let limit = min(region.maximumRequestPages, Self.window - asked.population)
             guard let missing = region.table.nextMissingRun(in: run)?.prefix(limit) else {
                 // Somebody waits for these already.
                 next = run.upperBound

@@ -263,7 +263,7 @@ struct EventShutdownTests {
                 await pager.shutdown(within: .milliseconds(20))
                 for thread in threads { #expect(await thread.value == nil) }
             } else {
-                async let closed: Void = pager.shutdown(within: .seconds(50))
+                async let closed: Void = pager.shutdown(within: .seconds(200))
                 while await pager.isServing { await Task.yield() }
                 gate.open()
                 for (number, thread) in threads.enumerated() {

@@ -238,7 +238,7 @@ struct InvariantTests {
                 let time = await clock.measure { await pager.shutdown(within: .milliseconds(30)) }
                 #expect(time >= .milliseconds(30), "until the deadline there is hope")
                 #expect(
-                    time < .seconds(20),
+                    time < .seconds(60),
                     "the bound is the deadline and a little, on a machine that is not loaded")
                 for (number, thread) in threads.enumerated() {
                     let bytes = await thread.value

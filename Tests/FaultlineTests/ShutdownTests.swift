@@ -50,7 +50,7 @@ struct ShutdownTests {
             let region = try await pager.map(byteCount: 4 * page, handler: handler)
             let thread = FaultingThread { region.load(fromByteOffset: 0, as: UInt64.self) }
             while handler.callCount == 0 { await Task.yield() }
-            async let shutdown: Void = pager.shutdown(within: .seconds(30))
+            async let shutdown: Void = pager.shutdown(within: .seconds(240))
             while await pager.isServing { await Task.yield() }
             gate.open()
             #expect(await thread.value == 8)

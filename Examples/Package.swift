@@ -14,6 +14,8 @@ let package = Package(
         .executable(name: "lazy-restore", targets: ["LazyRestore"]),
         .executable(name: "lazy-pages", targets: ["LazyPages"]),
         .library(name: "CheckpointImages", targets: ["CheckpointImages"]),
+        .executable(name: "page-server", targets: ["PageServer"]),
+        .executable(name: "remote-memory", targets: ["RemoteMemory"]),
     ],
     dependencies: [
         .package(name: "faultline", path: ".."),
@@ -64,5 +66,30 @@ let package = Package(
                 .product(name: "Userfault", package: "faultline"),
             ],
             path: "LazyPages/Tests", swiftSettings: strict),
+        .executableTarget(
+            name: "PageServer",
+            dependencies: [
+                .product(name: "EventReactor", package: "faultline"),
+                .product(name: "Faultline", package: "faultline"),
+                .product(name: "FaultlineRemote", package: "faultline"),
+            ],
+            path: "PageServer/Sources", swiftSettings: strict),
+        .executableTarget(
+            name: "RemoteMemory",
+            dependencies: [
+                .product(name: "EventReactor", package: "faultline"),
+                .product(name: "Faultline", package: "faultline"),
+                .product(name: "FaultlineRemote", package: "faultline"),
+            ],
+            path: "RemoteMemory/Sources", swiftSettings: strict),
+        // Runs both programs, end to end.
+        .testTarget(
+            name: "RemoteMemoryTests",
+            dependencies: [
+                "PageServer", "RemoteMemory",
+                .product(name: "FaultlineTestKit", package: "faultline"),
+                .product(name: "Userfault", package: "faultline"),
+            ],
+            path: "RemoteMemory/Tests", swiftSettings: strict),
     ]
 )

@@ -6,17 +6,17 @@ export SWIFT
 ARGS ?=
 # How long `make stress` runs.
 MINUTES ?= 1
-# How long `make soak` runs.
+# How long `make soak` and `make fuzz` run.
 SECONDS ?= 60
 # Flags for every build of the root package: CI turns warnings into errors here.
 BUILD_FLAGS ?=
 
 BENCH_FLAGS := -c release --package-path Benchmarks
-SWIFT_FILES = $(shell find $(wildcard Sources Tests Benchmarks Snippets Examples Package.swift) \
+SWIFT_FILES = $(shell find $(wildcard Sources Tests Benchmarks Snippets Examples Fuzz Package.swift) \
 	-name '*.swift' -not -path '*/.build*')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build bench bench-build bench-test example-test stress soak lint format check docs sanitize sanitize-thread \
+.PHONY: help demo test build bench bench-build bench-test example-test stress soak fuzz lint format check docs sanitize sanitize-thread \
 	sanitize-address release-test dependencies clean
 
 help: ## List the targets
@@ -48,6 +48,9 @@ stress: bench-build ## Count in pages that come, go and are protected: make stre
 
 soak: dependencies ## Fault over sockets while the page server crashes again and again: make soak SECONDS=600
 	FAULTLINE_SOAK_SECONDS=$(SECONDS) $(SWIFT) test --disable-xctest $(BUILD_FLAGS) --filter SoakTests $(ARGS)
+
+fuzz: ## Feed decoders with made-up bytes: make fuzz SECONDS=600
+	scripts/fuzz.sh $(SECONDS)
 
 release-test: dependencies ## Run every test in an optimised build
 	$(SWIFT) test -c release --disable-xctest $(BUILD_FLAGS) $(ARGS)

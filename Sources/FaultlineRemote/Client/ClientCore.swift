@@ -100,7 +100,7 @@ final class ClientCore: @unchecked Sendable {
         } onCancel: {
             if reactor.isOnLoop { cancel(call) } else { reactor.execute { self.cancel(call) } }
         }
-        if let error = call.error { throw error }
+        if call.isFinished, let error = call.error { throw error }
     }
 
     private func begin(_ call: RemoteCall) {

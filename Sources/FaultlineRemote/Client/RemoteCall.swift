@@ -1,4 +1,5 @@
 internal import Faultline
+internal import Synchronization
 
 /// One call of a store, and the task that waits for it.
 ///
@@ -36,7 +37,9 @@ final class RemoteCall: @unchecked Sendable {
     /// What the first request that failed got; once it is finished, what the call throws.
     private(set) var error: (any Error)?
     var isCancelled = false
-    private(set) var isFinished = false
+    private let finished = Atomic(false)
+    /// What was stored before is seen by whoever reads true, on any thread.
+    var isFinished: Bool { finished.load(ordering: .acquiring) }
 
     init(_ work: Work) { self.work = work }
 
@@ -50,8 +53,8 @@ final class RemoteCall: @unchecked Sendable {
     /// Lets the task go on. Further calls have no effect.
     func finish(_ error: (any Error)?) {
         guard !isFinished else { return }
-        isFinished = true
         self.error = error
+        finished.store(true, ordering: .releasing)
         waiter?.resume()
         waiter = nil
     }

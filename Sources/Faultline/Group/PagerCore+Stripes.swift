@@ -15,7 +15,7 @@ extension PagerCore {
             for stripe in stripes {
                 let region = RegionState(
                     mapping: memory.mapping, stripe: stripe, ownsMemory: true, pageSize: memory.pageSize,
-                    memoryKind: memory.kind, handler: handler, options: options, pool: pool)
+                    memoryKind: memory.kind, handler: watched(handler), options: options, pool: pool)
                 region.hasOnlySuppliedPages = memory.isFresh && options.modes.contains(.missing)
                 try register(region)
                 name(region)

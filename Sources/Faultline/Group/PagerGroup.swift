@@ -191,6 +191,20 @@ public final class PagerGroup: Sendable {
         }
     }
 
+    /// Where the time of faults went so far, in all pagers together; nil unless it is measured
+    /// (``Pager/Configuration/measuresLatency``). Any thread; goes to the reactors' threads and back.
+    public var latencies: PagerLatencies? {
+        get async {
+            var sum: PagerLatencies?
+            for pager in pagers {
+                guard let own = await pager.latencies else { continue }
+                sum = sum ?? PagerLatencies()
+                sum?.add(own)
+            }
+            return sum
+        }
+    }
+
     /// Whether all pagers are reading faults. Any thread; goes to the reactors' threads and back.
     public var isServing: Bool {
         get async {

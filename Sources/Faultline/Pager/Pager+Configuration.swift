@@ -37,6 +37,12 @@ extension Pager {
         /// ``Pager/MemoryOutside/followRegions`` by default.
         public var memoryOutside: MemoryOutside
 
+        /// Whether the stages of a fault are timed, for ``Pager/latencies``; off by default. Costs four looks at the clock for a
+        /// fault, some 100 ns. Faults that threads resolve themselves are not timed.
+        public var measuresLatency: Bool
+        /// Told of every request to a handler; nobody by default. Faults that threads resolve themselves are no requests.
+        public var observer: (any PagerObserver)?
+
         /// A configuration with defaults. The parameters are the properties of the same names.
         public init(
             name: String = "pager", wakePolicy: WakePolicy = .adaptive, gatherDelay: Duration = .zero,
@@ -45,7 +51,8 @@ extension Pager {
             writeProtection: WriteProtection = .messages,
             onFailure: (@Sendable (FaultFailure) -> Void)? = nil, events: AddressSpaceEvents = [],
             forkPolicy: ForkPolicy = .close, onChange: (@Sendable (AddressSpaceChange) -> Void)? = nil,
-            memoryOutside: MemoryOutside = .followRegions
+            memoryOutside: MemoryOutside = .followRegions, measuresLatency: Bool = false,
+            observer: (any PagerObserver)? = nil
         ) {
             self.name = name
             self.wakePolicy = wakePolicy
@@ -60,6 +67,8 @@ extension Pager {
             self.forkPolicy = forkPolicy
             self.onChange = onChange
             self.memoryOutside = memoryOutside
+            self.measuresLatency = measuresLatency
+            self.observer = observer
         }
     }
 

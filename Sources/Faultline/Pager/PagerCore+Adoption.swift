@@ -20,7 +20,7 @@ extension PagerCore {
             RegionState(
                 mapping: .borrowed(range), ownsMemory: false, pageSize: page, memoryKind: memory.memory,
                 baseOffset: memory.offset, isRegisteredByPeer: memory.registration == .byPeer,
-                handler: memory.handler, options: memory.options, pool: pool))
+                handler: watched(memory.handler), options: memory.options, pool: pool))
     }
 
     /// Takes ranges into service that may be many: those with pages of one size share their buffers.

@@ -69,11 +69,12 @@ extension PagerCore {
         for (piece, region) in inherited {
             let description = InheritedRegion(
                 name: region.options.name, range: piece, offset: region.offset(of: piece.start),
-                pageSize: region.pageSize, memory: region.memoryKind, handler: region.handler)
+                pageSize: region.pageSize, memory: region.memoryKind,
+                handler: WatchedHandler.unwatched(region.handler))
             let family = RegionFamily(name: region.options.name, range: piece)
             let copy = RegionState(
                 piece, of: region, at: piece.start, table: region.table.copied(region.pages(of: piece)),
-                handler: handlerFor(description) ?? RefusingHandler(), family: family)
+                handler: core.watched(handlerFor(description) ?? RefusingHandler()), family: family)
             // The pages of one process cannot be moved to another.
             copy.operations.remove(.move)
             core.takeIn(copy)

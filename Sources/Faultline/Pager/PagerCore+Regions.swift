@@ -22,7 +22,7 @@ extension PagerCore {
     ) throws(PagerError) -> RegionState {
         let region = RegionState(
             mapping: memory.mapping, ownsMemory: true, pageSize: memory.pageSize, memoryKind: memory.kind,
-            handler: handler, options: options)
+            handler: watched(handler), options: options)
         region.hasOnlySuppliedPages = memory.isFresh && options.modes.contains(.missing)
         return try add(region)
     }
@@ -35,7 +35,7 @@ extension PagerCore {
         try checkBounds(range, pageSize: page)
         return try add(
             RegionState(
-                mapping: .borrowed(range), ownsMemory: false, pageSize: page, handler: handler,
+                mapping: .borrowed(range), ownsMemory: false, pageSize: page, handler: watched(handler),
                 options: options))
     }
 

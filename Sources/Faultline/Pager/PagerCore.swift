@@ -118,6 +118,9 @@ final class PagerCore {
     var budgets: [ObjectIdentifier: BudgetState] = [:]
     /// The threads that take pages to their stores, once there are any.
     var writers: WorkerPool?
+    /// What times and reports its handlers, if that is asked for.
+    let latency: LatencyRecorder?
+    private let handlerWatch: HandlerWatch?
     var deadlineTimer: TimerID?
     var stopError: PagerError?
     var closeWaiters: [CheckedContinuation<Void, Never>] = []
@@ -127,7 +130,13 @@ final class PagerCore {
         isForeign: Bool
     ) throws(ReactorError) {
         self.reactor = reactor
-        self.kernel = kernel
+        // Threads that resolve their own faults ask no handler, and the loop hardly ever.
+        let isWatched = configuration.resolution == .reactor
+        latency = isWatched && configuration.measuresLatency ? LatencyRecorder(reactor) : nil
+        handlerWatch =
+            isWatched && (latency != nil || configuration.observer != nil)
+            ? HandlerWatch(latency, configuration.observer) : nil
+        self.kernel = if let latency { TimedKernel(kernel, latency) } else { kernel }
         inThread = kernel as? InThreadKernel
         self.configuration = configuration
         self.link = link
@@ -144,6 +153,12 @@ final class PagerCore {
             kernel.fileDescriptor, name: configuration.name, interest: .readable, trigger: .edge,
             handler: self)
         reactor.addSpinSource(self, name: configuration.name)
+    }
+
+    /// `handler` as it is asked: with what times and reports it, if that is asked for.
+    func watched(_ handler: any FaultHandler) -> any FaultHandler {
+        guard let handlerWatch else { return handler }
+        return WatchedHandler(base: handler, watch: handlerWatch)
     }
 
     var arrivals: [Fault] {

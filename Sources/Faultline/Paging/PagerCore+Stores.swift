@@ -48,7 +48,7 @@ extension PagerCore {
         }
         let region = RegionState(
             mapping: mapping, ownsMemory: true, pageSize: page, baseOffset: baseOffset,
-            handler: StoreHandler(store), options: options)
+            handler: watched(StoreHandler(store)), options: options)
         region.hasOnlySuppliedPages = true
         let paging = RegionPaging(region, self, store: store, budget: state, writers: writers)
         region.paging = paging

@@ -52,8 +52,9 @@ soak: dependencies ## Fault over sockets while the page server crashes again and
 fuzz: ## Feed decoders with made-up bytes: make fuzz SECONDS=600
 	scripts/fuzz.sh $(SECONDS)
 
-release-test: dependencies ## Run every test in an optimised build
-	$(SWIFT) test -c release --disable-xctest $(BUILD_FLAGS) $(ARGS)
+# With all package traits: what they bring is built and tested here.
+release-test: dependencies ## Run every test in an optimised build, with the adapters that are off by default
+	$(SWIFT) test -c release --traits Logging,Metrics,ServiceLifecycle --disable-xctest $(BUILD_FLAGS) $(ARGS)
 
 sanitize: sanitize-thread sanitize-address ## Run every test under the thread and the address sanitizer
 
@@ -73,7 +74,7 @@ format: ## Format every Swift file in place
 check: ## Check the rules that no compiler checks: where unsafe code may stand, file lengths, …
 	scripts/check.sh
 
-docs: dependencies ## Build the documentation of the five libraries into docs/site
+docs: dependencies ## Build the documentation of the six libraries into docs/site
 	scripts/docs.sh
 
 dependencies: ## Install libevent-dev where it is missing and may be installed

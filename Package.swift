@@ -16,7 +16,21 @@ let package = Package(
         .library(name: "EventReactor", targets: ["EventReactor"]),
         .library(name: "Faultline", targets: ["Faultline"]),
         .library(name: "FaultlineRemote", targets: ["FaultlineRemote"]),
+        .library(name: "FaultlineOperations", targets: ["FaultlineOperations"]),
         .library(name: "FaultlineTestKit", targets: ["FaultlineTestKit"]),
+    ],
+    // Off by default: whoever does not ask for them fetches none of the packages below.
+    traits: [
+        .trait(name: "Logging", description: "FaultlineOperations writes failures to a Logger of swift-log."),
+        .trait(name: "Metrics", description: "FaultlineOperations reports counters to swift-metrics."),
+        .trait(
+            name: "ServiceLifecycle",
+            description: "FaultlineOperations makes a pager a Service of swift-service-lifecycle."),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-log.git", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-metrics.git", from: "2.5.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.6.0"),
     ],
     targets: [
         // C, and nothing else of C: the kernel's interface, what a signal handler runs, and libevent.
@@ -39,6 +53,17 @@ let package = Package(
             name: "FaultlineRemote", dependencies: ["CChecksum", "EventReactor", "Faultline", "Userfault"],
             swiftSettings: strict),
         .target(
+            name: "FaultlineOperations",
+            dependencies: [
+                "EventReactor", "Faultline", "Userfault",
+                .product(name: "Logging", package: "swift-log", condition: .when(traits: ["Logging"])),
+                .product(name: "Metrics", package: "swift-metrics", condition: .when(traits: ["Metrics"])),
+                .product(
+                    name: "ServiceLifecycle", package: "swift-service-lifecycle",
+                    condition: .when(traits: ["ServiceLifecycle"])),
+            ],
+            swiftSettings: strict),
+        .target(
             name: "FaultlineTestKit", dependencies: ["EventReactor", "Faultline", "Userfault"],
             swiftSettings: strict),
 
@@ -59,6 +84,17 @@ let package = Package(
             name: "FaultlineTests",
             dependencies: [
                 "CLibevent", "CTestSupport", "EventReactor", "Faultline", "FaultlineTestKit", "Userfault",
+            ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "FaultlineOperationsTests",
+            dependencies: [
+                "EventReactor", "Faultline", "FaultlineOperations", "FaultlineTestKit", "Userfault",
+                .product(name: "Logging", package: "swift-log", condition: .when(traits: ["Logging"])),
+                .product(name: "Metrics", package: "swift-metrics", condition: .when(traits: ["Metrics"])),
+                .product(
+                    name: "ServiceLifecycle", package: "swift-service-lifecycle",
+                    condition: .when(traits: ["ServiceLifecycle"])),
             ],
             swiftSettings: strict),
         .testTarget(

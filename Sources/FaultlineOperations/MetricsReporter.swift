@@ -1,7 +1,7 @@
 #if Metrics
-    public import Faultline
     public import CoreMetrics
-import Metrics
+    public import Faultline
+    import Metrics
 
     /// Hands what a pager counts on to swift-metrics: counters grow by what was counted since the last time, gauges are set.
     ///
@@ -10,17 +10,18 @@ import Metrics
         private let pager: Pager
         private let name: String
         private let factory: any MetricsFactory
-    private var last: PagerStatistics?
+        private var last: PagerStatistics?
 
         /// Any thread.
         ///
         /// - Parameters:
         ///   - pager: whose counters.
         ///   - name: the value of the dimension `pager`.
-        public init(_ pager: Pager, name: String) {
+        ///   - factory: where metrics are made; that of the process by default.
+        public init(_ pager: Pager, name: String, factory: any MetricsFactory = MetricsSystem.factory) {
             self.pager = pager
             self.name = name
-        self.factory = factory
+            self.factory = factory
         }
 
         /// Reports once.
@@ -31,9 +32,13 @@ import Metrics
                 switch metric.kind {
                 case .counter:
                     let grown = now[keyPath: metric.value] - (last?[keyPath: metric.value] ?? 0)
-                    if grown > 0 { Counter(label: metric.name, dimensions: dimensions, factory: factory).increment(by: grown) }
+                    if grown > 0 {
+                        Counter(label: metric.name, dimensions: dimensions, factory: factory).increment(
+                            by: grown)
+                    }
                 case .gauge:
-                    Gauge(label: metric.name, dimensions: dimensions, factory: factory).record(now[keyPath: metric.value])
+                    Gauge(label: metric.name, dimensions: dimensions, factory: factory).record(
+                        now[keyPath: metric.value])
                 }
             }
             last = now

@@ -101,10 +101,10 @@
         #if Metrics
             @Test func `what is counted is reported once`() async throws {
                 let factory = Recording()
-                        let reactor = try Reactor.start()
+                let reactor = try Reactor.start()
                 let pager = try await Pager(on: reactor)
                 let region = try await pager.map(byteCount: 4 * SystemPage.size, handler: ZeroFillHandler())
-                let reporter = MetricsReporter(pager, name: "p")
+                let reporter = MetricsReporter(pager, name: "p", factory: factory)
                 for page in 0..<4 {
                     let thread = FaultingThread {
                         region.load(fromByteOffset: page * region.pageSize, as: UInt8.self)
@@ -143,7 +143,8 @@
                 func makeRecorder(
                     label: String, dimensions: [(String, String)], aggregate: Bool
                 ) -> any RecorderHandler { Sink(self, label) }
-                func makeTimer(label: String, dimensions: [(String, String)]) -> any CoreMetrics.TimerHandler {
+                func makeTimer(label: String, dimensions: [(String, String)]) -> any CoreMetrics.TimerHandler
+                {
                     NOOPMetricsHandler.instance
                 }
                 func destroyCounter(_ handler: any CounterHandler) {}

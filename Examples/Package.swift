@@ -12,6 +12,7 @@ let package = Package(
     name: "faultline-examples",
     products: [
         .executable(name: "lazy-restore", targets: ["LazyRestore"]),
+        .executable(name: "beyond-memory", targets: ["BeyondMemory"]),
         .executable(name: "lazy-pages", targets: ["LazyPages"]),
         .library(name: "CheckpointImages", targets: ["CheckpointImages"]),
         .executable(name: "page-server", targets: ["PageServer"]),
@@ -91,5 +92,20 @@ let package = Package(
                 .product(name: "Userfault", package: "faultline"),
             ],
             path: "RemoteMemory/Tests", swiftSettings: strict),
+        .executableTarget(
+            name: "BeyondMemory",
+            dependencies: [
+                .product(name: "EventReactor", package: "faultline"),
+                .product(name: "Faultline", package: "faultline"),
+            ],
+            path: "BeyondMemory/Sources", swiftSettings: strict),
+        .testTarget(
+            name: "BeyondMemoryTests",
+            dependencies: [
+                "BeyondMemory",
+                .product(name: "FaultlineTestKit", package: "faultline"),
+                .product(name: "Userfault", package: "faultline"),
+            ],
+            path: "BeyondMemory/Tests", swiftSettings: strict),
     ]
 )

@@ -24,7 +24,8 @@ extension PagerCore {
         let watch = watch(region)
         let snapshot = SnapshotCore(
             watch, board: board,
-            suppliesMissing: options.missingPages == .supply && region.options.modes.contains(.missing))
+            suppliesMissing: options.missingPages == .supply && region.options.modes.contains(.missing),
+            pauses: options.pauseWriters != nil)
         watch.snapshot = snapshot
         return snapshot
     }

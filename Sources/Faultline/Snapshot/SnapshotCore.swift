@@ -31,6 +31,8 @@ final class SnapshotCore {
     let watch: WriteWatch
     let board: SnapshotBoard
     private let suppliesMissing: Bool
+    /// Whether somebody has to be asked to rest before the last pass, and has not come to rest yet.
+    private var pauses: Bool
     var phase = Phase.reserved
     var supply: SnapshotSupply?
     var pass: PagePass?
@@ -46,10 +48,11 @@ final class SnapshotCore {
     var whenStarted: ((Result<Int, PagerError>) -> Void)?
     var whenOver: ((SnapshotReport) -> Void)?
 
-    init(_ watch: WriteWatch, board: SnapshotBoard, suppliesMissing: Bool) {
+    init(_ watch: WriteWatch, board: SnapshotBoard, suppliesMissing: Bool, pauses: Bool) {
         self.watch = watch
         self.board = board
         self.suppliesMissing = suppliesMissing
+        self.pauses = pauses
         written = PageBitmap(pageCount: watch.region.table.pageCount)
         remaining = PageBitmap(pageCount: watch.region.table.pageCount)
     }
@@ -60,7 +63,8 @@ final class SnapshotCore {
     var isCopying: Bool { phase == .copying }
     var protectsFills: Bool { phase == .protecting || phase == .copying }
 
-    /// Protects the region. `completion` is told the number of pages to copy, at the instant that the image shows.
+    /// Protects the region. `completion` is told the number of pages to copy, at the instant that the image shows; or, where
+    /// writers are paused, 0 when it is time for that: ``freeze(_:)`` goes on.
     func start(_ completion: @escaping (Result<Int, PagerError>) -> Void) {
         if let failure { return completion(.failure(failure)) }
         whenStarted = completion
@@ -78,11 +82,29 @@ final class SnapshotCore {
             let rest = written
             written = PageBitmap(pageCount: rest.pageCount)
             if rest.population <= Self.lastPassLimit || report.passes >= Self.passLimit {
-                protectLast(rest)
+                if pauses { waitForPause(rest) } else { protectLast(rest) }
             } else {
                 protect(rest, slice: .large)
             }
         }
+    }
+
+    /// Writes are let through and noted until the writers rest.
+    private func waitForPause(_ pages: PageBitmap) {
+        written = pages
+        let started = whenStarted
+        whenStarted = nil
+        started?(.success(0))
+    }
+
+    /// The writers rest. `completion` is told the number of pages to copy, at the instant that the image shows.
+    func freeze(_ completion: @escaping (Result<Int, PagerError>) -> Void) {
+        if let failure { return completion(.failure(failure)) }
+        whenStarted = completion
+        pauses = false
+        let rest = written
+        written = PageBitmap(pageCount: rest.pageCount)
+        if rest.population <= Self.lastPassLimit { protectLast(rest) } else { protect(rest, slice: .large) }
     }
 
     /// The last pass: nothing is read from here to its end, so that nobody is let through.

@@ -29,16 +29,27 @@ public struct SnapshotOptions: Sendable {
     public var memoryLimit: Int
     /// Told of the progress, after each call of the target and on the same threads.
     public var onProgress: (@Sendable (SnapshotProgress) -> Void)?
+    /// Brings the application's writers to rest, say between two transactions, and returns when they are: what the image shows then
+    /// is whole, and has what is written here. Called once, shortly before the instant, when most pages are protected
+    /// already; on a thread of the snapshot's own, which may be blocked. It may write to the region. It must return, also
+    /// when the task is cancelled meanwhile.
+    public var pauseWriters: (@Sendable () async -> Void)?
+    /// Lets the writers go on: the instant has passed, some hundred microseconds later, or the snapshot has failed. Called once if,
+    /// and after, ``pauseWriters`` was; it must not block.
+    public var resumeWriters: (@Sendable () -> Void)?
 
     /// Options with defaults. The parameters are the properties of the same names.
     public init(
         missingPages: MissingPages = .supply, unreadablePages: UnreadablePages = .fail,
-        memoryLimit: Int = 64 << 20, onProgress: (@Sendable (SnapshotProgress) -> Void)? = nil
+        memoryLimit: Int = 64 << 20, onProgress: (@Sendable (SnapshotProgress) -> Void)? = nil,
+        pauseWriters: (@Sendable () async -> Void)? = nil, resumeWriters: (@Sendable () -> Void)? = nil
     ) {
         self.missingPages = missingPages
         self.unreadablePages = unreadablePages
         self.memoryLimit = memoryLimit
         self.onProgress = onProgress
+        self.pauseWriters = pauseWriters
+        self.resumeWriters = resumeWriters
     }
 }
 
@@ -66,7 +77,7 @@ public struct SnapshotReport: Hashable, Sendable {
     public internal(set) var pagesOfLastPass = 0
     /// How long the last pass took. At its end is the instant that the image shows.
     public internal(set) var lastPass = Duration.zero
-    /// The time from the start to the instant that the image shows.
+    /// The time from the start to the instant that the image shows, ``SnapshotOptions/pauseWriters`` included.
     public internal(set) var protecting = Duration.zero
     /// The longest time from a write's message to its thread's release. Not in it: the way of the message, and of the thread
     /// back to a processor.

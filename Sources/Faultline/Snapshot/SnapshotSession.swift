@@ -97,9 +97,7 @@ struct SnapshotSession: Sendable {
         _ core: LoopBound<SnapshotCore>, _ board: SnapshotBoard, _ staging: Mapping
     ) async throws(PagerError) -> SnapshotReport {
         let reactor = pager.reactor
-        let total = try await withCheckedContinuation { continuation in
-            reactor.execute { core.value.start { continuation.resume(returning: $0) } }
-        }.get()
+        let total = try await reachInstant(core)
         board.begin(total: total)
         let copier = SnapshotCopier(
             board: board, region: region.range, pageSize: region.pageSize, staging: staging,
@@ -123,6 +121,20 @@ struct SnapshotSession: Sendable {
         report.skipped =
             DirtyPages(report.skipped + copier.unreadable.withLock { $0 }, pageSize: region.pageSize).ranges
         return report
+    }
+
+    /// Returns the number of pages to copy.
+    private func reachInstant(_ core: LoopBound<SnapshotCore>) async throws(PagerError) -> Int {
+        let reactor = pager.reactor
+        let total = try await withCheckedContinuation { continuation in
+            reactor.execute { core.value.start { continuation.resume(returning: $0) } }
+        }.get()
+        guard let pause = options.pauseWriters else { return total }
+        await pause()
+        defer { options.resumeWriters?() }
+        return try await withCheckedContinuation { continuation in
+            reactor.execute { core.value.freeze { continuation.resume(returning: $0) } }
+        }.get()
     }
 
     private func end(_ core: LoopBound<SnapshotCore>, because error: PagerError) async -> SnapshotReport {

@@ -14,6 +14,7 @@ let package = Package(
         .executable(name: "lazy-restore", targets: ["LazyRestore"]),
         .executable(name: "beyond-memory", targets: ["BeyondMemory"]),
         .executable(name: "lazy-pages", targets: ["LazyPages"]),
+        .executable(name: "snapshot-server", targets: ["SnapshotServer"]),
         .library(name: "CheckpointImages", targets: ["CheckpointImages"]),
         .executable(name: "page-server", targets: ["PageServer"]),
         .executable(name: "remote-memory", targets: ["RemoteMemory"]),
@@ -107,5 +108,21 @@ let package = Package(
                 .product(name: "Userfault", package: "faultline"),
             ],
             path: "BeyondMemory/Tests", swiftSettings: strict),
+        // Keys and values in memory, and what clients say: pure, so that damaged images can be tried.
+        .target(
+            name: "KeyValueStore", path: "SnapshotServer/Sources/KeyValueStore", swiftSettings: strict),
+        .executableTarget(
+            name: "SnapshotServer",
+            dependencies: [
+                "KeyValueStore",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "EventReactor", package: "faultline"),
+                .product(name: "Faultline", package: "faultline"),
+                .product(name: "Userfault", package: "faultline"),
+            ],
+            path: "SnapshotServer/Sources/SnapshotServer", swiftSettings: strict),
+        .testTarget(
+            name: "SnapshotServerTests", dependencies: ["KeyValueStore", "SnapshotServer"],
+            path: "SnapshotServer/Tests", swiftSettings: strict),
     ]
 )

@@ -1,7 +1,9 @@
 import EventReactor
 public import Faultline
 
-/// A store in front of another one that fails, waits and breaks off as a test says.
+/// A store in front of another one that fails, waits and breaks off as a test says: in a script, or by rules (latency, errors
+/// for some operations, bytes or calls, or at random from a seed, and short reads): see
+/// ``init(_:answersNow:clock:seed:rules:)``.
 ///
 /// ```swift
 /// let store = FaultyStore(MemoryStore(byteCount: 1 << 20)) { call in
@@ -51,18 +53,28 @@ public final class FaultyStore: PageStore {
     private let answersNow: Bool
     private let log = Lock(Log())
     private let script: @Sendable (Call) async throws -> Trouble
+    /// Whether the store behind is asked for what it has at hand.
+    private let immediate: @Sendable (Range<Int>) throws -> Bool
 
     /// - Parameters:
     ///   - store: the store behind.
     ///   - answersNow: whether what the store behind has at hand is answered at once, without asking the script.
     ///   - script: called for every read, write, flush and trim. What it throws is what the call throws; as long as it
     ///     suspends, the call waits.
-    public init(
+    public convenience init(
         _ store: any PageStore, answersNow: Bool = false,
+        script: @escaping @Sendable (Call) async throws -> Trouble
+    ) {
+        self.init(store, answersNow: answersNow, immediate: { _ in true }, script: script)
+    }
+
+    init(
+        _ store: any PageStore, answersNow: Bool, immediate: @escaping @Sendable (Range<Int>) throws -> Bool,
         script: @escaping @Sendable (Call) async throws -> Trouble
     ) {
         self.store = store
         self.answersNow = answersNow
+        self.immediate = immediate
         self.script = script
     }
 
@@ -80,7 +92,7 @@ public final class FaultyStore: PageStore {
     public func readNow(_ range: Range<Int>) throws -> StoredBytes? {
         guard answersNow else { return nil }
         _ = note(.readNow, [range])
-        return try store.readNow(range)
+        return try immediate(range) ? store.readNow(range) : nil
     }
 
     /// Reads, unless the script has it otherwise.

@@ -115,6 +115,46 @@ struct FileStoreTests {
         #expect(file.bytes[16 * page..<48 * page] == bytes[...])
     }
 
+    @Test(arguments: ["/tmp", "/dev/shm"])
+    func `what is trimmed takes no space any more`(directory: String) async throws {
+        let file = TemporaryFile([UInt8](repeating: 1, count: 64 * page), in: directory)
+        let store = try FileStore(path: file.path)
+        try await store.flush()
+        let before = file.diskByteCount
+        try #require(before >= 64 * page)
+        try await store.trim([8 * page..<24 * page, 40 * page..<48 * page])
+        try await store.flush()
+        #expect(file.diskByteCount <= before - 24 * page)
+        #expect(file.bytes.count == 64 * page)
+        #expect(try await read(store, 7 * page..<9 * page).filter { $0 == 0 }.count == page)
+    }
+
+    /// The kernel puts a page into the cache for each one that is read, for those of holes too.
+    @Test func `a sparse file is served without reading its holes`() async throws {
+        let file = TemporaryFile([UInt8](repeating: 1, count: 64 * page + 100))
+        let byteCount = 64 * page + 100
+        let store = try FileStore(
+            path: file.path, options: FileStore.Options(reading: .pooled, isSparse: true))
+        try await store.trim([0..<16 * page, 20 * page..<40 * page, 44 * page..<64 * page])
+        try await store.flush()
+        try #require(file.dropFromCache())
+        let looker = try FileStore(path: file.path, options: FileStore.Options(access: .readOnly))
+        try #require(looker.readNow(18 * page..<19 * page) == nil, "nothing is in the cache")
+        var expected = [UInt8](repeating: 0, count: byteCount)
+        for data in [16 * page..<20 * page, 40 * page..<44 * page, 64 * page..<byteCount] {
+            expected.replaceSubrange(data, with: [UInt8](repeating: 1, count: data.count))
+        }
+        let bytes = try await read(store, 0..<65 * page)
+        #expect(bytes[..<byteCount] == expected[...] && bytes[byteCount...].allSatisfy { $0 == 0 })
+        // Under pressure the kernel drops what has just been read, and then the cache tells nothing.
+        while looker.readNow(18 * page..<19 * page) == nil { _ = try await read(store, 0..<65 * page) }
+        // Not the neighbours of data, which the kernel may read ahead.
+        for hole in [0, 8] {
+            #expect(looker.readNow(hole * page..<(hole + 1) * page) == nil, "page \(hole) was read")
+        }
+        #expect(try await read(store, 24 * page..<32 * page).allSatisfy { $0 == 0 })
+    }
+
     /// A page that is written in part is not punched, though what is written of it is zero.
     @Test func `zeroes in a part of a page leave the rest`() async throws {
         let file = TemporaryFile([UInt8](repeating: 1, count: 3 * page + 10))

@@ -36,7 +36,8 @@ extension FileStore {
         /// not aligned to blocks go through the page cache.
         public var usesDirectIO: Bool
         /// Whether pages of zeroes take no space: they are punched out of the file as they are written (fallocate(2),
-        /// `FALLOC_FL_PUNCH_HOLE`), and holes are answered without reading (lseek(2), `SEEK_DATA`).
+        /// `FALLOC_FL_PUNCH_HOLE`), and holes are answered without reading (lseek(2), `SEEK_DATA`, `SEEK_HOLE`), also those
+        /// within what is asked for.
         public var isSparse: Bool
         /// The threads that read; nil for two of the store's own. Two more of its own write and flush.
         public var workers: WorkerPool?

@@ -11,7 +11,7 @@ extension FileStore {
         return .bytes(source, at: range.lowerBound)
     }
 
-    /// Reads on a thread of the pool (pread(2)).
+    /// Reads on a thread of the pool (pread(2)); of a sparse store, only what lies in no hole (lseek(2), `SEEK_DATA`).
     ///
     /// - Throws: ``StoreError``: the file has become shorter, cannot be read, or the task has been cancelled.
     public func read(_ pieces: [StoreRead]) async throws(StoreError) {
@@ -24,9 +24,28 @@ extension FileStore {
     private func read(_ piece: StoreRead) throws(StoreError) {
         // The store may be shorter than its file.
         let expected = max(min(piece.range.upperBound, fileByteCount) - piece.offset, 0)
-        guard expected > 0, !(options.isSparse && cachedFile.isHole(piece.range) && hasFullLength) else {
-            return piece.zero()
+        guard expected > 0 else { return piece.zero() }
+        guard options.isSparse else { return try readAll(of: piece, expected) }
+        let end = piece.offset + expected
+        var done = 0
+        while done < expected {
+            let data = cachedFile.nextData(in: piece.offset + done..<end) ?? end..<end
+            let start = data.lowerBound - piece.offset
+            if start > done {
+                guard hasFullLength else { return try readAll(of: piece, expected) }
+                piece.part(done..<start).zero()
+            }
+            guard !data.isEmpty else { return piece.zero(from: expected) }
+            // Direct access reads whole blocks, the last one too.
+            let blocks = (data.upperBound + file.alignment - 1) / file.alignment * file.alignment
+            done = min(blocks - piece.offset, piece.byteCount)
+            try readAll(of: piece.part(start..<done), min(done, expected) - start)
         }
+        piece.zero(from: done)
+    }
+
+    /// Reads without regard to holes; of the piece, `expected` bytes lie in the file.
+    private func readAll(of piece: StoreRead, _ expected: Int) throws(StoreError) {
         let isDirect = file.fits(
             offset: piece.offset, byteCount: piece.byteCount, address: piece.address)
         let count: Int

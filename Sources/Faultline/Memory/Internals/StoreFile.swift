@@ -35,6 +35,17 @@ final class StoreFile: Sendable {
         return data < 0 ? data == -Int(ENXIO) : data >= range.upperBound
     }
 
+    /// The first bytes at or after the beginning of `range` that lie in no hole, as far as they lie in the range; nil when
+    /// there are none. Where the file system does not tell, all of them. Bytes behind the end of the file lie in a hole.
+    func nextData(in range: Range<Int>) -> Range<Int>? {
+        let start = FileCalls.nextData(file.descriptor, from: range.lowerBound)
+        guard start >= 0 else { return start == -Int(ENXIO) ? nil : range }
+        guard start < range.upperBound else { return nil }
+        // SEEK_HOLE, which Glibc's module does not have.
+        let end = lseek(file.descriptor, start, 4)
+        return start..<(end > start ? min(end, range.upperBound) : range.upperBound)
+    }
+
     /// Takes bytes out of the file, which then read as zero and take no space; false when the file system cannot.
     func punch(_ range: Range<Int>) throws(SystemFailure) -> Bool {
         switch -FileCalls.punch(file.descriptor, range) {

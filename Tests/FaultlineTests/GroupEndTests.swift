@@ -5,7 +5,7 @@ import Glibc
 import Testing
 import Userfault
 
-@Suite(.requiresUserfaultfd, .timeLimit(.minutes(5)))
+@Suite(.requiresUserfaultfd, .requiresKernelFaults, .timeLimit(.minutes(5)))
 struct GroupEndTests {
     private let page = SystemPage.size
 

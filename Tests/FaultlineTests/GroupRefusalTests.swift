@@ -4,7 +4,7 @@ import FaultlineTestKit
 import Testing
 import Userfault
 
-@Suite(.requiresUserfaultfd, .timeLimit(.minutes(5)))
+@Suite(.requiresUserfaultfd, .requiresKernelFaults, .timeLimit(.minutes(5)))
 struct GroupRefusalTests {
     private let page = SystemPage.size
 

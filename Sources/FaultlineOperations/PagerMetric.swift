@@ -34,6 +34,9 @@ struct PagerMetric: Sendable {
         counter("synchronous_answers", \.synchronousAnswers, "Requests answered by the synchronous entry."),
         counter("joined_faults", \.joined, "Messages for a page that a request was to supply already."),
         counter("late_faults", \.late, "Messages for a page that was there already."),
+        counter(
+            "removed_answers", \.removedAnswers,
+            "Pages answered with zeroes, their contents having been dropped."),
         counter("stray_faults", \.strays, "Messages for an address in no region."),
         counter("ioctls", \.copies, ioctls, ["ioctl": "copy"]),
         counter("ioctls", \.moves, ioctls, ["ioctl": "move"]),
@@ -51,8 +54,12 @@ struct PagerMetric: Sendable {
             "watched_writes", \.watchedWrites, "Writes to protected pages that a tracker or snapshot saw."),
         counter("poisoned_pages", \.poisonedPages, "Pages poisoned because they could not be supplied."),
         counter("failures", \.failures, "Failures of handlers, and refused commits."),
+        counter("commits", \.commits, "Turns in which something was committed."),
+        counter(
+            "in_thread_resolutions", \.inThreadResolutions, "Faults that their threads resolved themselves."),
         counter("in_thread_pages", \.inThreadPages, "Pages that faulting threads installed themselves."),
         counter("evicted_pages", \.evictedPages, "Pages that have left memory for others."),
+        counter("discards", \.discards, "Calls of process_madvise(2) that dropped them."),
         counter("refaults", \.refaults, "Pages needed again soon after they had left."),
         counter("store_writes", \.writeBacks, "Writes to stores."),
         counter("store_written_bytes", \.writtenBytes, "Bytes written to stores."),

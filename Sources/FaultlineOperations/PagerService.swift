@@ -24,30 +24,15 @@
         ///
         /// - Throws: `PagerError` when it stopped by itself.
         public func run() async throws {
-            let ending = Ending(pager, deadline)
+            let end: @Sendable () -> Void = { Task { await pager.shutdown(within: deadline) } }
             try await withTaskCancellationHandler {
                 try await withGracefulShutdownHandler {
                     try await pager.waitUntilStopped()
                 } onGracefulShutdown: {
-                    ending.begin()
+                    end()
                 }
             } onCancel: {
-                ending.begin()
-            }
-        }
-
-        private struct Ending: Sendable {
-            let pager: Pager
-            let deadline: Duration
-
-            init(_ pager: Pager, _ deadline: Duration) {
-                self.pager = pager
-                self.deadline = deadline
-            }
-
-            func begin() {
-                let (pager, deadline) = (pager, deadline)
-                Task { await pager.shutdown(within: deadline) }
+                end()
             }
         }
     }

@@ -43,6 +43,19 @@
                 await reactor.shutdown()
             }
 
+            @Test func `nothing is left of a log when nobody writes to it any more`() async throws {
+                final class Token: Sendable {}
+                var token: Token? = Token()
+                weak let left = token
+                var configuration: Pager.Configuration? = Pager.Configuration()
+                configuration?.log(
+                    to: Logger(label: "test") { [token] _ in Collecting { _ in _ = token } })
+                token = nil
+                #expect(left != nil && configuration?.onFailure != nil)
+                configuration = nil
+                while left != nil { await Task.yield() }
+            }
+
             private struct Collecting: LogHandler {
                 var metadata: Logger.Metadata = [:]
                 var logLevel = Logger.Level.trace

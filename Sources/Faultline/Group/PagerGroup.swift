@@ -34,7 +34,7 @@ public final class PagerGroup: Sendable {
     /// - Parameters:
     ///   - reactors: where faults are read and handlers run.
     ///   - count: how many pagers each reactor has. The kernel looks at every thread that waits at a descriptor whenever it lets one
-    ///     of them go, some 30 ns for each; where hundreds of threads wait for long, several descriptors share them.
+    ///     of them go, some 20 ns for each; where hundreds of threads wait for long, several descriptors share them.
     ///   - configuration: that of each pager; its number is appended to the name. Its closures are called on the
     ///     threads of all reactors, at the same time.
     /// - Throws: ``PagerError`` when permission is refused, or the configuration is not for a group: faults cannot be resolved

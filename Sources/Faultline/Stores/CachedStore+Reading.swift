@@ -8,7 +8,8 @@ extension CachedStore {
         var direct: [StoreRead] = []
         /// What this call has to read, and in whose name.
         var fills: [(block: Int, slot: Int)] = []
-        let work = JoinedWork()
+        /// The reading of them, once there are any.
+        var work: JoinedWork?
     }
 
     /// Copies what is in the cache, and reads the rest in whole blocks.
@@ -22,8 +23,8 @@ extension CachedStore {
     /// Returns what is to be tried again: parts that waited for a read which was cancelled for the sake of others.
     private func readOnce(_ pieces: [StoreRead]) async throws -> [StoreRead] {
         let plan = table.withLock { makePlan(pieces, &$0) }
-        if !plan.fills.isEmpty {
-            plan.work.start(on: workers) { [fills = plan.fills] in try await self.fill(fills) }
+        if let work = plan.work {
+            work.start(on: workers) { [fills = plan.fills] in try await self.fill(fills) }
         }
         defer {
             table.withLock { table in
@@ -72,10 +73,12 @@ extension CachedStore {
                         continue
                     }
                     table.statistics.misses += 1
-                    table.beginFill(of: block, plan.work)
+                    let work = plan.work ?? JoinedWork()
+                    plan.work = work
+                    table.beginFill(of: block, work)
                     table.pin(slot)
                     plan.fills.append((block, slot))
-                    plan.waits.append((slot, part, plan.work))
+                    plan.waits.append((slot, part, work))
                 }
             }
         }

@@ -48,7 +48,10 @@ struct TrafficTests {
                 )
             }
             try await eventually { gated.waitingCount == 42 }
+            // All of them are ready in the same turn, and none before the others are.
+            let hold = await LoopHold.take(reactor)
             gated.open()
+            hold.release()
             var numbers: Set<UInt64> = []
             var lastUrgent = 0
             for position in 0..<210 {

@@ -11,6 +11,10 @@ SECONDS ?= 60
 # Flags for every build of the root package: CI turns warnings into errors here.
 BUILD_FLAGS ?=
 
+# Tests park threads: all of them at once on a few cores take longer than a few at a time. Where the toolchain can say so.
+WIDTH = $(shell $(SWIFT) test --help-hidden 2>/dev/null | grep -o -- '--experimental-maximum-parallelization-width' \
+	| head -n 1 | sed 's/$$/ 8/')
+
 BENCH_FLAGS := -c release --package-path Benchmarks
 SWIFT_FILES = $(shell find $(wildcard Sources Tests Benchmarks Snippets Examples Fuzz Package.swift) \
 	-name '*.swift' -not -path '*/.build*')
@@ -26,7 +30,7 @@ demo: bench-build ## Install what is missing, build, and run the benchmark's sho
 	@"$$($(SWIFT) build $(BENCH_FLAGS) --show-bin-path)/faultline-bench" $(ARGS)
 
 test: dependencies ## Install what is missing, build, and run every test
-	$(SWIFT) test --disable-xctest $(BUILD_FLAGS) $(ARGS)
+	$(SWIFT) test --disable-xctest $(WIDTH) $(BUILD_FLAGS) $(ARGS)
 
 build: dependencies ## Build the libraries, the tests and the snippets
 	$(SWIFT) build --build-tests $(BUILD_FLAGS)
@@ -54,7 +58,7 @@ fuzz: ## Feed decoders with made-up bytes: make fuzz SECONDS=600
 
 # With all package traits: what they bring is built and tested here.
 release-test: dependencies ## Run every test in an optimised build, with the adapters that are off by default
-	$(SWIFT) test -c release --traits Logging,Metrics,ServiceLifecycle --disable-xctest $(BUILD_FLAGS) $(ARGS)
+	$(SWIFT) test -c release --traits Logging,Metrics,ServiceLifecycle --disable-xctest $(WIDTH) $(BUILD_FLAGS) $(ARGS)
 
 sanitize: sanitize-thread sanitize-address ## Run every test under the thread and the address sanitizer
 

@@ -52,7 +52,7 @@ struct EventCases {
         #expect(served.uffd.poison(page) == .again)
         #expect(served.uffd.mapExisting(page) == .again)
         #expect(served.uffd.writeProtect(page, options: []) == .again)
-        var batch = EventBatch()
+        var batch = EventBatch(capacity: 1)
         #expect(try batch.next(from: served) == .remove(area.whole))
         #expect(remover.join() == 0)
         #expect(served.uffd.zero(page) == .whole)

@@ -66,7 +66,7 @@ struct MinorCases {
         #expect(try served.pending == 0)
         area.store(2, 5)
         let reader = Worker.peek(area.alias(2))
-        var batch = EventBatch()
+        var batch = EventBatch(capacity: 1)
         #expect(try batch.nextFault(from: served).kind == .minor)
         #expect(served.uffd.mapExisting(area.aliasPages(2)) == .whole)
         #expect(reader.join() == 5)

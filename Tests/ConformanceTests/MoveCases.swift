@@ -34,9 +34,15 @@ struct MoveCases {
         let served = try Served(area)
         let monitor = Monitor(served) { fault, uffd in
             let offset = (fault.address - area.start) & ~UInt(unit - 1)
-            return uffd.move(
-                from: source.start + offset,
-                to: AddressRange(start: area.start + offset, byteCount: unit), options: .allowSourceHoles)
+            let range = AddressRange(start: area.start + offset, byteCount: unit)
+            var outcome = Outcome.again
+            // Who inspects physical pages, as compaction and DAMON do, holds each for a moment.
+            for _ in 0..<1_000 {
+                outcome = uffd.move(from: source.start + offset, to: range, options: .allowSourceHoles)
+                guard outcome.errno == .busy else { break }
+                _ = ctest_pause(10_000)
+            }
+            return outcome
         }
         #expect(Worker.walk(area).join() == -1)
         let counts = await monitor.stop()
@@ -75,7 +81,7 @@ struct MoveCases {
         #expect(source.advise(source.whole, Advice.noHugePage) == 0)
         let served = try Served(area)
         let reader = Worker.peek(area.address(2))
-        var batch = EventBatch()
+        var batch = EventBatch(capacity: 1)
         for _ in 0..<3 {
             // A hole counts as moved and wakes, and the page is still missing: the thread comes back.
             #expect(try batch.nextFault(from: served).address == area.address(2))

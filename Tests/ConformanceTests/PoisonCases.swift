@@ -55,7 +55,7 @@ struct PoisonCases {
         #expect(served.uffd.zero(page).errno == .invalidArgument)
         #expect(served.uffd.move(from: scene.source.start, to: page).errno == .invalidArgument)
         // Whoever touches the huge page waits at its start, and a wake of the small page there is enough.
-        var batch = EventBatch()
+        var batch = EventBatch(capacity: 1)
         let reader = Worker.peek(page.start + small)
         #expect(try batch.nextFault(from: scene.served).address == page.start)
         #expect(scene.copy(1, options: .dontWake) == .whole)
@@ -71,7 +71,7 @@ private func checkHealing(_ backing: Backing) throws {
     ctest_catch_faults()
     let scene = try Scene(backing, pages: 2)
     let (served, page) = (scene.served, scene.area.pages(1))
-    var batch = EventBatch()
+    var batch = EventBatch(capacity: 1)
     let reader = try scene.parkedReader(1, &batch)
     #expect(served.uffd.poison(page) == .whole)
     #expect(reader.join() == -Int64(SIGBUS))
@@ -110,6 +110,6 @@ private func checkExited() throws {
     try orphan.wake(range)
     // Nothing tells of the end.
     #expect(ctest_poll_now(made.fd) == 0)
-    var batch = EventBatch()
+    var batch = EventBatch(capacity: 1)
     #expect(try batch.read(from: orphan) == 0)
 }

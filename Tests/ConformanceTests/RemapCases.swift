@@ -44,7 +44,7 @@ private func checkMoves(_ backing: Backing) throws {
     let scene = try Scene(backing, pages: 4, modes: [.missing, .writeProtect], features: mappingEvents)
     let (area, length) = (scene.area.keep(), 4 * backing.pageSize)
     let target = try Area(backing, pages: 4).keep()
-    var batch = EventBatch()
+    var batch = EventBatch(capacity: 1)
     #expect(scene.copy(0) == .whole)
     #expect(scene.copy(1, options: .writeProtected) == .whole)
     let waiter = try scene.parkedReader(2, &batch)
@@ -82,7 +82,7 @@ private func checkGrowth(_ backing: Backing) throws {
     let grower = Worker(ctest_task_mremap, area.start, 4 * size, 8 * size)
     try eventually { grower.isDone }
     #expect(grower.join() == Int64(area.start))
-    var batch = EventBatch()
+    var batch = EventBatch(capacity: 1)
     #expect(try batch.read(from: served.uffd) == 0)
     #expect(served.uffd.zero(area.pages(3, 5)) == .whole)
 
@@ -103,7 +103,7 @@ private func checkLeftBehind(_ backing: Backing) throws {
     #expect(scene.copy(0) == .whole)
     let flags = mayMove | fixed | dontUnmap
     let mover = Worker(ctest_task_mremap, area.start, length, length, Int(flags), Int(target.start))
-    var batch = EventBatch()
+    var batch = EventBatch(capacity: 1)
     let moved = Event.remap(from: area.start, to: target.start, byteCount: length)
     #expect(try batch.next(from: scene.served) == moved)
     #expect(mover.join() == Int64(target.start))

@@ -20,7 +20,7 @@ struct RemoveCases {
         #expect(scene.copy(2) == .again)
         try scene.wake(0, 3)
         #expect(dropper.isDone == false)
-        var batch = EventBatch()
+        var batch = EventBatch(capacity: 1)
         #expect(try batch.next(from: scene.served) == .remove(scene.area.pages(1)))
         #expect(dropper.join() == 0)
         #expect(scene.copy(2) == .exists)
@@ -38,7 +38,7 @@ struct RemoveCases {
     @Test("45. eagain-window-after-read", arguments: Backing.all)
     func window(backing: Backing) throws {
         let scene = try Scene(backing, pages: 2, features: .removeEvents)
-        var batch = EventBatch()
+        var batch = EventBatch(capacity: 1)
         for _ in 0..<50 {
             let dropper = Worker.advise(scene.area.start, backing.pageSize, Advice.dontNeed)
             _ = try batch.next(from: scene.served)
@@ -58,7 +58,7 @@ struct RemoveCases {
     @Test("46. what removes, tells", arguments: Backing.all)
     func advice(backing: Backing) throws {
         let scene = try Scene(backing, pages: 4, features: .removeEvents)
-        var batch = EventBatch()
+        var batch = EventBatch(capacity: 1)
         var telling = [Advice.dontNeed, Advice.dontNeedLocked]
         if backing == .anonymous { telling.append(Advice.free) }
         if backing.isShared { telling.append(Advice.remove) }
@@ -67,7 +67,8 @@ struct RemoveCases {
         for advice in telling {
             let worker = Worker.advise(scene.area.address(1), 3 * backing.pageSize, advice)
             for page in 1...3 {
-                #expect(try batch.next(from: scene.served) == .remove(scene.area.pages(page)))
+                let told = try batch.next(from: scene.served)
+                #expect(told == .remove(scene.area.pages(page)), "advice \(advice)")
             }
             #expect(worker.join() == 0, "advice \(advice)")
         }
@@ -89,7 +90,7 @@ struct RemoveCases {
             #expect(ctest_punch_hole(scene.area.file, 0, UInt64(backing.pageSize)) == 0)
             #expect(ctest_truncate(scene.area.file, UInt64(2 * backing.pageSize)) == 0)
         }
-        var batch = EventBatch()
+        var batch = EventBatch(capacity: 1)
         #expect(try batch.read(from: scene.served.uffd) == 0)
         // Gone they are from the mapping of the file itself; what is beyond its end cannot be filled.
         if backing.isShared { #expect(scene.copy(0) == .whole) }
@@ -106,7 +107,7 @@ struct RemoveCases {
         try eventually { dropper.sleepsIn == eventWait }
         #expect(changing.copy(1) == .again)
         #expect(other.copy(1) == .whole)
-        var batch = EventBatch()
+        var batch = EventBatch(capacity: 1)
         let reader = try other.parkedReader(0, &batch)
         #expect(other.copy(0) == .whole)
         #expect(reader.join() == 1)

@@ -16,7 +16,7 @@ struct SelfFaultCases {
         let handler = FaultingThread { serve(scene) { _ = ctest_peek(UInt64(scene.area.address(3))) } }
         // A second reader of the same descriptor finds the handler's own message.
         try eventually { handler.isParked }
-        var batch = EventBatch()
+        var batch = EventBatch(capacity: 1)
         let fault = try batch.nextFault(from: scene.served)
         #expect(fault.threadID == UInt32(handler.threadID))
         #expect(fault.address == scene.area.address(3))
@@ -70,7 +70,7 @@ struct SelfFaultCases {
         try eventually { sleepsIn(handler) == eventWait }
         #expect(try scene.served.pending == 0)
         #expect(ctest_poll_now(scene.served.uffd.fileDescriptor) == POLLIN)
-        var batch = EventBatch()
+        var batch = EventBatch(capacity: 1)
         #expect(try batch.next(from: scene.served) == .remove(scene.area.pages(3)))
         #expect(await handler.value == .whole)
         #expect(reader.join() == 2)
@@ -79,7 +79,7 @@ struct SelfFaultCases {
 
 /// Reads one fault, makes the mistake, and answers.
 private func serve(_ scene: Scene, mistake: () -> Void) -> Outcome {
-    var batch = EventBatch()
+    var batch = EventBatch(capacity: 1)
     guard let fault = try? batch.nextFault(from: scene.served) else { return .again }
     mistake()
     return scene.copy(scene.area.index(of: fault.address))
@@ -98,7 +98,7 @@ private func isStuck(_ handler: FaultingThread<Outcome>, _ scene: Scene) throws 
 extension Scene {
     /// Answers a fault in place of the handler.
     fileprivate func rescue() throws {
-        var batch = EventBatch()
+        var batch = EventBatch(capacity: 1)
         let fault = try batch.nextFault(from: served)
         #expect(copy(area.index(of: fault.address)) == .whole)
     }

@@ -119,8 +119,6 @@ private final class Bounce: Sendable {
                     let outcome = served.uffd.writeProtect(destination.pages(page), options: [])
                     if outcome != .whole { wrong.withLock { $0.append("\(fault): \(outcome)") } }
                 } else {
-                    // A mutex is looked at before it is taken. Sanitizers take it in ways of their own.
-                    if fault.isWrite, !TestProcess.hasSanitizer { wrong.withLock { $0.append("\(fault)") } }
                     supply(page)
                 }
             }

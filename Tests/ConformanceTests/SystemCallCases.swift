@@ -38,7 +38,7 @@ struct SystemCallCases {
         let scene = try Scene(backing, pages: 2, trying: [.userModeOnly])
         try checkRefused(scene)
         // Faults of user mode are served as ever.
-        var batch = EventBatch()
+        var batch = EventBatch(capacity: 1)
         let reader = try scene.parkedReader(0, &batch)
         #expect(scene.copy(0) == .whole)
         #expect(reader.join() == 1)
@@ -62,7 +62,7 @@ struct SystemCallCases {
     func systemCall(backing: Backing) throws {
         let scene = try Scene(backing, pages: 2, features: .threadID)
         var ends: [CInt] = [0, 0]
-        var batch = EventBatch()
+        var batch = EventBatch(capacity: 1)
         try #require(unsafe ctest_pipe(&ends) == 0)
         defer { ends.forEach { _ = ctest_close($0) } }
         #expect(ctest_write_byte(ends[1], 77) == 0)
@@ -84,7 +84,7 @@ struct SystemCallCases {
 private func checkDuplicates(_ backing: Backing) throws {
     ctest_count_signal(SIGUSR1)
     let scene = try Scene(backing, pages: 2, features: .threadID)
-    var batch = EventBatch()
+    var batch = EventBatch(capacity: 1)
     let reader = scene.reader(1)
     let fault = Fault(
         address: scene.area.address(1), kind: .missing, isWrite: false, threadID: reader.threadID)
@@ -108,7 +108,7 @@ private func checkSpinning(_ backing: Backing) throws {
     ctest_count_signal(SIGUSR1)
     let scene = try Scene(backing, pages: 2)
     var ends: [CInt] = [0, 0]
-    var batch = EventBatch()
+    var batch = EventBatch(capacity: 1)
     #expect(unsafe ctest_pipe(&ends) == 0)
     #expect(ctest_write_byte(ends[1], 77) == 0)
     let reader = Worker(ctest_task_read_into, UInt(ends[0]), Int(scene.area.address(1)), 1)

@@ -37,7 +37,7 @@ struct EndingCases {
             try #require(made.fd >= 0)
             let orphan = Userfaultfd(adopting: made.fd, features: ending)
             #expect(ctest_poll_now(made.fd) == 0)
-            var batch = EventBatch()
+            var batch = EventBatch(capacity: 1)
             #expect(try batch.read(from: orphan) == 0)
             let range = AddressRange(start: UInt(made.address), byteCount: SystemPage.size)
             #expect(orphan.zero(range) == .gone(.process))
@@ -50,7 +50,7 @@ private let ending: Features = [.forkEvents, .unmapEvents, .remapEvents, .remove
 private func checkUnmapUnderWaiter(_ backing: Backing) throws {
     ctest_catch_faults()
     let scene = try Scene(backing, pages: 3)
-    var batch = EventBatch()
+    var batch = EventBatch(capacity: 1)
     let reader = try scene.parkedReader(1, &batch)
     #expect(ctest_munmap(UInt64(scene.area.address(1)), UInt64(backing.pageSize)) == 0)
     #expect(scene.copy(1) == .gone(.range))
@@ -62,7 +62,7 @@ private func checkUnmapUnderWaiter(_ backing: Backing) throws {
 private func checkUnmaps(_ backing: Backing) throws {
     let scene = try Scene(backing, pages: 8, features: mappingEvents)
     let (area, size) = (scene.area.keep(), backing.pageSize)
-    var batch = EventBatch()
+    var batch = EventBatch(capacity: 1)
     // All that the caller unmapped, also what was not registered; and it is gone already.
     let over = Worker(ctest_task_munmap, area.address(7), 2 * size)
     try eventually { over.sleepsIn == eventWait }

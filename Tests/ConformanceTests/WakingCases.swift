@@ -15,12 +15,14 @@ struct WakingCases {
         }
         var batch = EventBatch()
         #expect(try batch.read(from: scene.served.uffd) == 8)
-        // One message for each, first come, first read.
-        for (index, threadID) in crowd.threadIDs.enumerated() {
-            let fault = Fault(
-                address: scene.area.address(1), kind: .missing, isWrite: false, threadID: threadID)
-            #expect(batch[index] == .fault(fault))
+        // One message for each, whatever the order: a thread that is woken for nothing, as by the late wake of a
+        // lock it has had since, stands last in the queue again.
+        let told = Set((0..<batch.count).map { batch[$0] })
+        let expected = crowd.threadIDs.map { threadID in
+            Event.fault(
+                Fault(address: scene.area.address(1), kind: .missing, isWrite: false, threadID: threadID))
         }
+        #expect(told == Set(expected))
         #expect(try scene.served.waiting == 8)
         #expect(scene.copy(1) == .whole)
         #expect(crowd.join() == Array(repeating: 2, count: 8))
@@ -30,7 +32,7 @@ struct WakingCases {
     @Test("29. eexist-needs-wake", arguments: Backing.all)
     func existing(backing: Backing) throws {
         let scene = try Scene(backing, pages: 2)
-        var batch = EventBatch()
+        var batch = EventBatch(capacity: 1)
         let reader = try scene.parkedReader(1, &batch)
         #expect(scene.copy(1, options: .dontWake) == .whole)
         #expect(scene.copy(1) == .exists)
@@ -42,7 +44,7 @@ struct WakingCases {
     @Test("30. alias-fill-needs-wake", arguments: Backing.all.filter { $0 != .anonymous })
     func aliasFill(backing: Backing) throws {
         let scene = try Scene(backing, pages: 2, alias: true)
-        var batch = EventBatch()
+        var batch = EventBatch(capacity: 1)
         let reader = try scene.parkedReader(1, &batch)
         ctest_store(UInt64(scene.area.alias(1)), 50)
         #expect(try scene.served.waiting == 1)
@@ -56,7 +58,7 @@ struct WakingCases {
     @Test("31. partial-copy-resume", arguments: Backing.all)
     func partial(backing: Backing) throws {
         let scene = try Scene(backing, pages: 3)
-        var batch = EventBatch()
+        var batch = EventBatch(capacity: 1)
         let readers = [0, 1, 2]
         var crowd = Crowd()
         for page in readers { crowd.add(try scene.parkedReader(page, &batch)) }
@@ -91,7 +93,7 @@ struct WakingCases {
     @Test("33. wake-spurious", arguments: Backing.all)
     func spurious(backing: Backing) throws {
         let scene = try Scene(backing, pages: 2)
-        var batch = EventBatch()
+        var batch = EventBatch(capacity: 1)
         let reader = try scene.parkedReader(1, &batch)
         for _ in 0..<3 {
             try scene.wake(1)
@@ -113,7 +115,7 @@ struct WakingCases {
     func foreign(backing: Backing) throws {
         let scene = try Scene(backing, pages: 2)
         let other = try Userfaultfd()
-        var batch = EventBatch()
+        var batch = EventBatch(capacity: 1)
         let reader = try scene.parkedReader(1, &batch)
         let page = scene.area.pages(1)
         #expect(other.copy(from: scene.source.start, to: page) == .whole)

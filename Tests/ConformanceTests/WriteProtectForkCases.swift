@@ -95,7 +95,7 @@ private struct ForkScene {
     /// Forks, and reads the bit from the child's pagemap.
     func bitInChild(_ child: Child = Child(ctest_child_wait)) throws -> Bool {
         let forker = child.fork()
-        var batch = EventBatch()
+        var batch = EventBatch(capacity: 1)
         if events {
             guard case .fork = try batch.next(from: served) else { throw Unexpected(event: batch[0]) }
         }

@@ -28,7 +28,7 @@ struct EventTests {
         #expect(trapped.descriptor.mapExisting(range) == .again)
         try trapped.descriptor.wake(range)
 
-        var batch = EventBatch()
+        var batch = EventBatch(capacity: 1)
         #expect(try batch.next(from: trapped.descriptor) == .remove(dropped))
         #expect(thread.join() == 0)
         #expect(trapped.copy(5) == .whole)
@@ -41,7 +41,7 @@ struct EventTests {
         let trapped = try Trapped(features: .unmapEvents)
         let gone = trapped.memory.pages(2, 3)
         let thread = Deed.unmap(gone)
-        var batch = EventBatch()
+        var batch = EventBatch(capacity: 1)
         #expect(try batch.next(from: trapped.descriptor) == .unmap(gone))
         #expect(thread.join() == 0)
         #expect(trapped.copy(1) == .whole)
@@ -52,7 +52,7 @@ struct EventTests {
         let trapped = try Trapped(features: .remapEvents)
         let target = Memory()
         let thread = Deed.moveMapping(trapped.memory.whole, to: target.start)
-        var batch = EventBatch()
+        var batch = EventBatch(capacity: 1)
         let byteCount = trapped.memory.byteCount
         let expected = Event.remap(from: trapped.memory.start, to: target.start, byteCount: byteCount)
         #expect(try batch.next(from: trapped.descriptor) == expected)

@@ -9,7 +9,7 @@ struct FaultTests {
     @Test func `a read of a missing page`() throws {
         let trapped = try Trapped()
         let reader = Deed.peek(trapped.memory.address(of: 3) + 123)
-        var batch = EventBatch()
+        var batch = EventBatch(capacity: 1)
         let fault = try batch.nextFault(from: trapped.descriptor)
         #expect(fault == Fault(address: trapped.memory.address(of: 3), kind: .missing, isWrite: false))
         #expect(trapped.copy(3) == .whole)
@@ -19,7 +19,7 @@ struct FaultTests {
     @Test func `a write to a missing page`() throws {
         let trapped = try Trapped()
         let writer = Deed.poke(trapped.memory.address(of: 3), 9)
-        var batch = EventBatch()
+        var batch = EventBatch(capacity: 1)
         let fault = try batch.nextFault(from: trapped.descriptor)
         #expect(fault.kind == .missing)
         #expect(fault.isWrite)
@@ -34,7 +34,7 @@ struct FaultTests {
         let trapped = try Trapped(features: [.threadID, .exactAddress])
         let address = trapped.memory.address(of: 3) + 123
         let reader = Deed.peek(address)
-        var batch = EventBatch()
+        var batch = EventBatch(capacity: 1)
         let fault = try batch.nextFault(from: trapped.descriptor)
         #expect(fault.address == address)
         #expect(fault.threadID == reader.threadID)
@@ -48,7 +48,7 @@ struct FaultTests {
         trapped.memory.fillFile(1, 42)
         let address = trapped.memory.address(of: 1)
         let thread = isWrite ? Deed.poke(address, 43) : Deed.peek(address)
-        var batch = EventBatch()
+        var batch = EventBatch(capacity: 1)
         let fault = try batch.nextFault(from: trapped.descriptor)
         #expect(fault == Fault(address: address, kind: .minor, isWrite: isWrite))
         #expect(trapped.descriptor.mapExisting(trapped.memory.pages(1)) == .whole)
@@ -60,7 +60,7 @@ struct FaultTests {
     func `a fault inside a system call`() throws {
         let trapped = try Trapped()
         let thread = Deed.systemCall(reading: trapped.memory.address(of: 1))
-        var batch = EventBatch()
+        var batch = EventBatch(capacity: 1)
         let fault = try batch.nextFault(from: trapped.descriptor)
         #expect(fault.address == trapped.memory.address(of: 1))
         #expect(trapped.copy(1) == .whole)
@@ -99,7 +99,7 @@ struct FaultTests {
     @Test func `a wake without a page brings the message again`() throws {
         let trapped = try Trapped()
         let reader = Deed.peek(trapped.memory.address(of: 2))
-        var batch = EventBatch()
+        var batch = EventBatch(capacity: 1)
         let fault = try batch.nextFault(from: trapped.descriptor)
         try trapped.descriptor.wake(trapped.memory.pages(2))
         #expect(try batch.nextFault(from: trapped.descriptor) == fault)
@@ -111,7 +111,7 @@ struct FaultTests {
     func `in bus error mode there are no messages`() throws {
         let trapped = try Trapped(features: .sigbus)
         #expect(ctest_peek_by_system_call(UInt64(trapped.memory.address(of: 1))) == -EFAULT)
-        var batch = EventBatch()
+        var batch = EventBatch(capacity: 1)
         #expect(try batch.read(from: trapped.descriptor) == 0)
         #expect(trapped.copy(1) == .whole)
         #expect(trapped.memory.peek(1) == 1)

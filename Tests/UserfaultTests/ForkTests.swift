@@ -11,7 +11,7 @@ struct ForkTests {
         await #expect(processExitsWith: .success) {
             let trapped = try Trapped(features: [.forkEvents, .threadID])
             let forker = Deed.forkAndPeek(trapped.memory.address(of: 2))
-            var batch = EventBatch()
+            var batch = EventBatch(capacity: 1)
             guard case .fork(let number) = try batch.next(from: trapped.descriptor) else {
                 Issue.record("no fork: \(batch[0])")
                 return
@@ -28,7 +28,7 @@ struct ForkTests {
             #expect(batch[0] == .fork(descriptor: -1))
             if batch.takeFork(at: 0) != nil { Issue.record("taken twice") }
 
-            var childBatch = EventBatch()
+            var childBatch = EventBatch(capacity: 1)
             let fault = try childBatch.nextFault(from: taken)
             #expect(fault.address == trapped.memory.address(of: 2))
             #expect(fault.threadID == UInt32(child))
@@ -43,7 +43,7 @@ struct ForkTests {
         await #expect(processExitsWith: .success) {
             let trapped = try Trapped(features: .forkEvents)
             let first = Deed.forkAndPeek(trapped.memory.address(of: 2))
-            var batch = EventBatch()
+            var batch = EventBatch(capacity: 1)
             guard case .fork(let number) = try batch.next(from: trapped.descriptor) else {
                 Issue.record("no fork")
                 return
@@ -54,7 +54,7 @@ struct ForkTests {
 
             let second = Deed.forkAndPeek(trapped.memory.address(of: 2))
             do {
-                var dropped = EventBatch()
+                var dropped = EventBatch(capacity: 1)
                 _ = try dropped.next(from: trapped.descriptor)
             }
             #expect(ctest_wait(CInt(second.join())) == 0)
@@ -66,7 +66,7 @@ struct ForkTests {
             let trapped = try Trapped(features: .forkEvents)
             let forker = Deed.forkAndPeek(trapped.memory.address(of: 2))
             try #require(ctest_wait_readable(trapped.descriptor.fileDescriptor, 30_000) == 1)
-            var batch = EventBatch()
+            var batch = EventBatch(capacity: 1)
             #expect(ctest_set_descriptor_limit(1) == 0)
             do throws(UserfaultfdError) {
                 let count = try batch.read(from: trapped.descriptor)

@@ -75,7 +75,7 @@ struct OutcomeTests {
         trapped.memory.poke(1, 5)
         #expect(trapped.descriptor.writeProtect(trapped.memory.whole, options: .protect) == .whole)
         let writer = Deed.poke(trapped.memory.address(of: 1), 6)
-        var batch = EventBatch()
+        var batch = EventBatch(capacity: 1)
         let fault = try batch.nextFault(from: trapped.descriptor)
         #expect(fault.kind == .writeProtect)
         #expect(fault.isWrite)

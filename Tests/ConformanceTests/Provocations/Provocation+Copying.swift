@@ -100,7 +100,7 @@ extension Provocation {
             "argp read-only (the page IS installed, waiters NOT woken)", .failed(.badAddress),
             because: "the module passes arguments of its own"
         ) { scene in
-            var batch = EventBatch()
+            var batch = EventBatch(capacity: 1)
             let reader = try scene.parkedReader(1, &batch)
             let answer = try scene.copyReadOnly(1)
             #expect(try scene.served.waiting == 1)

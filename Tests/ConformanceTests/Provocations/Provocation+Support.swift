@@ -78,7 +78,7 @@ extension Scene {
         let dropper = Worker.advise(area.address(area.pageCount - 1), area.pageSize, Advice.dontNeed)
         try eventually { dropper.sleepsIn == eventWait }
         let result = Result { try body() }
-        var batch = EventBatch()
+        var batch = EventBatch(capacity: 1)
         _ = try batch.next(from: served)
         #expect(dropper.join() == 0)
         return try result.get()

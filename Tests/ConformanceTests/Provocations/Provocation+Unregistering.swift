@@ -68,7 +68,7 @@ extension Provocation {
             .call("never-registered range (no-op)", .whole) { try $0.served.uffd.wake($0.area.whole) },
             .call("unmapped range (no-op)", .whole) { try $0.served.uffd.wake(neverMapped) },
             .call("whole user address space in one call", .whole, modes: .missing) {
-                var batch = EventBatch()
+                var batch = EventBatch(capacity: 1)
                 let reader = try $0.parkedReader(1, &batch)
                 #expect($0.copy(1, options: .dontWake) == .whole)
                 let range = try #require(wholeUserMemory($0.served))

@@ -71,8 +71,12 @@ struct Deed: ~Copyable {
 }
 
 extension EventBatch {
-    /// Reads at least one message, waiting for it; a test that waits in vain fails.
+    /// Reads one message, waiting for it; a test that waits in vain fails.
+    ///
+    /// For batches with room for one: whoever waits until a message is read may send the next one before the same
+    /// read ends, which would take it along.
     mutating func next(from descriptor: borrowing Userfaultfd) throws -> Event {
+        try #require(capacity == 1, "messages that nobody looks at would be lost")
         var patience = 30
         while try read(from: descriptor) == 0, patience > 0 {
             _ = ctest_wait_readable(descriptor.fileDescriptor, 1000)

@@ -14,6 +14,7 @@ let package = Package(
         .executable(name: "lazy-restore", targets: ["LazyRestore"]),
         .executable(name: "beyond-memory", targets: ["BeyondMemory"]),
         .executable(name: "lazy-pages", targets: ["LazyPages"]),
+        .executable(name: "monitor-stand-in", targets: ["monitor-stand-in"]),
         .executable(name: "snapshot-server", targets: ["SnapshotServer"]),
         .library(name: "CheckpointImages", targets: ["CheckpointImages"]),
         .executable(name: "page-server", targets: ["PageServer"]),
@@ -111,10 +112,12 @@ let package = Package(
         // Keys and values in memory, and what clients say: pure, so that damaged images can be tried.
         .target(
             name: "KeyValueStore", path: "SnapshotServer/Sources/KeyValueStore", swiftSettings: strict),
+        // fork(2) and a child that writes: what the server is compared with.
+        .target(name: "CForkedImage", path: "SnapshotServer/Sources/CForkedImage"),
         .executableTarget(
             name: "SnapshotServer",
             dependencies: [
-                "KeyValueStore",
+                "CForkedImage", "KeyValueStore",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "EventReactor", package: "faultline"),
                 .product(name: "Faultline", package: "faultline"),

@@ -186,7 +186,7 @@ struct ServerTests {
         for arguments in [
             [], ["--image", "i", "--memory", "1"], ["--image", "i", "--memory", "4x"],
             ["--image", "i", "--max-value", "1g"], ["--image", "i", "--port", "70000"],
-            ["--image", "i", "--prefetch-delay", "-1"],
+            ["--image", "i", "--prefetch-delay", "-1"], ["--image", "i", "--snapshot", "none"],
         ] {
             #expect(try await RunningServer.run(arguments).status == 64, "\(arguments)")
         }

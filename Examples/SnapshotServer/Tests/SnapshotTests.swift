@@ -78,11 +78,13 @@ struct SnapshotTests {
         let isOver = Atomic(false)
     }
 
-    @Test(arguments: [false, true])
-    func `an image under load is of an instant between two commands`(bySignal: Bool) async throws {
+    @Test(arguments: [(false, "live"), (true, "live"), (false, "fork")])
+    func `an image under load is of an instant between two commands`(
+        bySignal: Bool, method: String
+    ) async throws {
         let folder = try RunningServer.makeFolder()
         defer { try? FileManager.default.removeItem(atPath: folder) }
-        let server = try await RunningServer.start("--memory", "32m", in: folder)
+        let server = try await RunningServer.start("--memory", "32m", "--snapshot", method, in: folder)
         try await onThread {
             let client = try RESPClient(server.socket)
             for number in 0..<4000 { try client.call("SET", "filler \(number)", value(number % 10)) }
@@ -173,10 +175,11 @@ struct SnapshotTests {
         #expect(try await server.end().status == 0)
     }
 
-    @Test func `an image that cannot be written fails, and the old one stays`() async throws {
+    @Test(arguments: ["live", "fork"])
+    func `an image that cannot be written fails, and the old one stays`(method: String) async throws {
         let folder = try RunningServer.makeFolder()
         defer { try? FileManager.default.removeItem(atPath: folder) }
-        let server = try await RunningServer.start("--memory", "4m", in: folder)
+        let server = try await RunningServer.start("--memory", "4m", "--snapshot", method, in: folder)
         try await onThread {
             let client = try RESPClient(server.socket)
             #expect(try client.call("SET", "a", "1") == .ok)
@@ -194,5 +197,44 @@ struct SnapshotTests {
             #expect(try client.receive() == nil)
         }
         #expect(try await server.end().status == 1, "whoever wants it saved must learn that it is not")
+    }
+
+    @Test(arguments: ["live", "fork"])
+    func `all of an image is there before the first reply, if that is wanted`(method: String) async throws {
+        let folder = try RunningServer.makeFolder()
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let first = try await RunningServer.start("--memory", "16m", in: folder)
+        try await onThread {
+            let client = try RESPClient(first.socket)
+            for number in 0..<2000 { try client.call("SET", "key \(number)", value(number)) }
+            #expect(try client.call("SAVE") == .ok)
+        }
+        first.signal(SIGTERM)
+        #expect(try await first.end().status == 0)
+        let second = try await RunningServer.start("--eager", "--snapshot", method, in: folder)
+        try await onThread {
+            let client = try RESPClient(second.socket)
+            #expect(try client.call("GET", "key 1999") == .bulk(value(1999)))
+            let information = try client.information()
+            let image = Int(information["image_bytes"] ?? "") ?? .max
+            #expect(image > 6 << 20)
+            #expect(Int(information["image_loaded_at_first_reply"] ?? "") ?? 0 >= image)
+            #expect(information["loading"] == "0" && information["pager_faults"] == "0")
+            #expect(try client.call("SET", "key 1", "new") == .ok)
+            #expect(try client.call("SAVE") == .ok)
+        }
+        second.signal(SIGTERM)
+        #expect(try await second.end().status == 0)
+        let third = try await RunningServer.start("--prefetch-delay", "3600", in: folder)
+        try await onThread {
+            let client = try RESPClient(third.socket)
+            #expect(try client.call("GET", "key 1") == .bulk("new"))
+            #expect(try client.call("DBSIZE") == .number(2000))
+            for number in stride(from: 2, to: 2000, by: 7) {
+                #expect(try client.call("GET", "key \(number)") == .bulk(value(number)))
+            }
+        }
+        third.signal(SIGTERM)
+        #expect(try await third.end().status == 0)
     }
 }

@@ -43,6 +43,14 @@ final class DataThread: @unchecked Sendable {
         get async { await worker.run { self.store.header } }
     }
 
+    /// Makes the region an image, between two commands, and has `body` called before the next one.
+    func sealed<R: Sendable>(_ body: @Sendable (StoreHeader) -> R) async -> R {
+        await worker.run {
+            self.store.seal(at: UInt64(max(time(nil), 0)))
+            return body(self.store.header)
+        }
+    }
+
     /// Makes the region an image, between two commands, and has everything wait until ``resume()``.
     func pause() async {
         await withCheckedContinuation { continuation in

@@ -80,3 +80,8 @@ final class Loader: Sendable {
         }
     }
 }
+
+/// Why there is no server that was to have all of its image first.
+struct LoadingError: Error, CustomStringConvertible {
+    let description = "The image could not be loaded: without --eager what can be read of it is served."
+}

@@ -11,6 +11,8 @@ struct Settings: Sendable {
     var valueLimit: Int
     var addresses: [SocketAddress]
     var savesOnExit: Bool
+    var loadsFirst: Bool
+    var saving: SavingMethod
 }
 
 @main
@@ -43,6 +45,12 @@ struct SnapshotServer: AsyncParsableCommand {
 
     @Option(help: "When to load the image though no client has come, in seconds.")
     var prefetchDelay = 1.0
+
+    @Flag(help: "Load all of the image before anybody is served: what others do, to be compared with.")
+    var eager = false
+
+    @Option(help: "How images are taken; fork is what others do, to be compared with.")
+    var snapshot = SavingMethod.live
 
     func validate() throws {
         guard (1 << 20...1 << 44).contains(memory?.bytes ?? 1 << 20) else {
@@ -86,7 +94,7 @@ struct SnapshotServer: AsyncParsableCommand {
         let server = try await Server(
             Settings(
                 image: image, memory: memory?.bytes, valueLimit: maxValue.bytes, addresses: addresses,
-                savesOnExit: saveOnExit), log: log)
+                savesOnExit: saveOnExit, loadsFirst: eager, saving: snapshot), log: log)
         let signals = try await server.signals(SIGTERM, SIGINT, save: SIGUSR1)
         log("ready at \(server.addresses.map(\.description).joined(separator: " and "))")
         defer { signals.cancel() }

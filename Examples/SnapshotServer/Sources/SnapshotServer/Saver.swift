@@ -1,3 +1,4 @@
+import EventReactor
 import Faultline
 import Glibc
 
@@ -10,23 +11,36 @@ actor Saver {
         var lastSave = time(nil)
         var count = 0
         var lastFailure: String?
-        var lastReport: SnapshotReport?
+        var lastReport: Report?
     }
 
-    typealias Outcome = Result<SnapshotReport, PagerError>
+    /// What an image took.
+    struct Report: Sendable {
+        var pages: Int
+        /// How long all commands may have waited for the instant that it shows, by the pager's report.
+        var lastPass: Duration
+        /// The longest that a write was held up, as far as the server can tell.
+        var longestHold: Duration
+        var total: Duration
+    }
+
+    typealias Outcome = Result<Report, any Error>
 
     private(set) var status = Status()
     private let region: Region
     private let data: DataThread
     private let loader: Loader
+    /// nil: without a fork.
+    private let forked: ForkedSaver?
     private let path: String
     private let log: @Sendable (String) -> Void
     private var current: Task<Outcome, Never>?
 
     init(
-        _ region: Region, _ data: DataThread, _ loader: Loader, path: String,
+        _ region: Region, _ data: DataThread, _ loader: Loader, _ method: SavingMethod, path: String,
         log: @escaping @Sendable (String) -> Void
-    ) {
+    ) throws(ReactorError) {
+        forked = method == .fork ? try ForkedSaver(region, data, path: path) : nil
         self.region = region
         self.data = data
         self.loader = loader
@@ -59,20 +73,17 @@ actor Saver {
     private func save() async -> Outcome {
         // Pages that are not in the old image have never been written to, once all of it is loaded.
         let isLoaded = await loader.start().value
-        let target = SnapshotFile(path: path, isSparse: true, synchronizes: true)
-        let options = SnapshotOptions(
-            missingPages: isLoaded ? .skip : .supply,
-            pauseWriters: { [data] in await data.pause() }, resumeWriters: { [data] in data.resume() })
         let outcome: Outcome
-        do throws(PagerError) {
-            let report = try await region.snapshot(to: target, options: options)
+        do {
+            let report =
+                if let forked { try await saveByFork(forked, isLoaded) } else { try await saveLive(isLoaded) }
             outcome = .success(report)
             status.count += 1
             status.lastSave = time(nil)
             status.lastReport = report
             status.lastFailure = nil
             log(
-                "saved \(report.savedPages) pages to \(path) in \(report.total.microseconds / 1000) ms; "
+                "saved \(report.pages) pages to \(path) in \(report.total.microseconds / 1000) ms; "
                     + "a write waited for \(report.longestHold.microseconds) µs at most")
         } catch {
             outcome = .failure(error)
@@ -81,6 +92,24 @@ actor Saver {
         }
         status.isUnderWay = false
         return outcome
+    }
+
+    private func saveLive(_ isLoaded: Bool) async throws -> Report {
+        let target = SnapshotFile(path: path, isSparse: true, synchronizes: true)
+        let options = SnapshotOptions(
+            missingPages: isLoaded ? .skip : .supply,
+            pauseWriters: { [data] in await data.pause() }, resumeWriters: { [data] in data.resume() })
+        let report = try await region.snapshot(to: target, options: options)
+        return Report(
+            pages: report.savedPages, lastPass: report.lastPass, longestHold: report.longestHold,
+            total: report.total)
+    }
+
+    private func saveByFork(_ forked: ForkedSaver, _ isLoaded: Bool) async throws -> Report {
+        guard isLoaded else {
+            throw ForkedImageError("a child can load nothing, and the image is not loaded")
+        }
+        return try await forked.save()
     }
 }
 

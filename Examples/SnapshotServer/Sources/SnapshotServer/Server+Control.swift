@@ -114,7 +114,7 @@ extension Server {
                     ("rdb_last_save_time", "\(status.lastSave)"),
                     ("rdb_last_bgsave_status", status.lastFailure == nil ? "ok" : "err"),
                     ("rdb_saves", "\(status.count)"),
-                    ("snapshot_pages", "\(status.lastReport?.savedPages ?? 0)"),
+                    ("snapshot_pages", "\(status.lastReport?.pages ?? 0)"),
                     ("snapshot_total_us", "\(microseconds(status.lastReport?.total))"),
                     ("snapshot_last_pass_us", "\(microseconds(status.lastReport?.lastPass))"),
                     ("snapshot_longest_hold_us", "\(microseconds(status.lastReport?.longestHold))"),

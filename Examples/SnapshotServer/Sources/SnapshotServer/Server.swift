@@ -30,9 +30,9 @@ final class Server: Sendable {
     private let stops: AsyncStream<Bool?>
     private let stopped: AsyncStream<Bool?>.Continuation
 
-    /// Maps the memory and listens. Nothing of the image is read but its header.
+    /// Maps the memory and listens. Nothing of the image is read but its header, unless all of it is wanted first.
     ///
-    /// - Throws: `StoreError` if the image is none that can be taken; what the reactor and the pager throw.
+    /// - Throws: `StoreError` if the image is none that can be taken, ``LoadingError``; what the reactor and the pager throw.
     init(_ settings: Settings, log: @escaping @Sendable (String) -> Void) async throws {
         self.log = log
         savesOnExit = settings.savesOnExit
@@ -49,15 +49,19 @@ final class Server: Sendable {
         region = try await pager.map(
             byteCount: image.memory, handler: handler,
             options: RegionOptions(
-                name: settings.image, modes: [.missing, .writeProtect], findsZeroPages: true))
+                name: settings.image, isInheritedByFork: settings.saving == .fork,
+                modes: [.missing, .writeProtect], findsZeroPages: true))
         let limits = Store<RegionMemory>.Limits(valueLength: settings.valueLimit)
         data = try DataThread(Store(image.header, in: RegionMemory(region: region), limits: limits))
         loader = Loader(region, imageByteCount: image.isThere ? image.header.top : 0, log: log)
-        saver = Saver(region, data, loader, path: settings.image, log: log)
+        saver = try Saver(region, data, loader, settings.saving, path: settings.image, log: log)
         var requestLimits = RequestParser.Limits()
         requestLimits.argumentLength = settings.valueLimit
         requestLimits.requestLength = settings.valueLimit * 2
         self.requestLimits = requestLimits
+        if settings.loadsFirst {
+            guard await loader.start().value else { throw LoadingError() }
+        }
         var listeners: [Listener] = []
         for address in settings.addresses {
             var options = Listener.Options()

@@ -17,6 +17,8 @@ let package = Package(
     ],
     dependencies: [
         .package(name: "faultline", path: ".."),
+        // Programs that are measured as they run elsewhere.
+        .package(name: "faultline-examples", path: "../Examples"),
         // The loop that most servers in Swift have, to be compared with.
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.80.0"),
     ],
@@ -32,6 +34,7 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Userfault", package: "faultline"),
+                .product(name: "snapshot-server", package: "faultline-examples"),
             ],
             swiftSettings: strict),
         .testTarget(

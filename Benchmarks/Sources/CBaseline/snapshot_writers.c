@@ -27,7 +27,7 @@ struct bench_writers {
 };
 
 // Buckets of one nanosecond at first, then 32 to each power of two.
-static size_t bucket_of(uint64_t time) {
+size_t bench_histogram_bucket(uint64_t time) {
     if (time < EXACT) return time;
     unsigned power = 63u - (unsigned)__builtin_clzll(time);
     size_t bucket = EXACT + (power - EXACT_BITS) * STEPS + (time >> (power - STEP_BITS)) % STEPS;
@@ -75,7 +75,7 @@ static void *run(void *argument) {
         uint64_t now = bench_now(), pause = now - before;
         before = now;
         if (!atomic_load_explicit(&all->recording, memory_order_relaxed)) continue;
-        me->histogram[bucket_of(pause)]++;
+        me->histogram[bench_histogram_bucket(pause)]++;
         if (pause > me->longest) me->longest = pause;
     }
     return NULL;

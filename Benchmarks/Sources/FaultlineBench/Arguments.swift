@@ -14,6 +14,8 @@ struct Arguments: Equatable {
     var format = Format.table
     var output: String?
     var file: String?
+    /// Where the programs of the examples are; nil for beside this one.
+    var examples: String?
     /// Variants to measure; nil for all.
     var variants: [String]?
 
@@ -72,7 +74,8 @@ extension Arguments {
         "--help": .help, "-h": .help, "--list": .list, "--version": .version,
     ]
     private static let options = [
-        "--pages", "--threads", "--runs", "--pin", "--format", "--output", "--file", "--variants",
+        "--pages", "--threads", "--runs", "--pin", "--format", "--output", "--file", "--examples",
+        "--variants",
     ]
 
     private mutating func set(_ name: String, to value: String) throws(UsageError) {
@@ -98,6 +101,7 @@ extension Arguments {
         case "--variants":
             variants = value.split(separator: ",").map(String.init)
         case "--output": output = try Arguments.path(value, name)
+        case "--examples": examples = try Arguments.path(value, name)
         default: file = try Arguments.path(value, name)
         }
     }
@@ -126,11 +130,13 @@ extension Arguments {
         faulting threads, in turns. With no scenario: a short tour of all of them.
 
           --pages N             pages touched in a run (not for restore, where the file decides)
-          --threads N[,N…]      faulting threads, for threads, restore, mixed and paging; writing ones, for snapshot
+          --threads N[,N…]      faulting threads, for threads, restore, mixed and paging; writing ones, for snapshot;
+                                clients, for serve
           --runs N              measured runs of every variant; medians are reported
           --pin none|same|cross where threads run: anywhere, all on one core (the default, but for snapshot), faulting on
                                 one core and serving on another
           --file PATH           the file that restore restores; default: this program
+          --examples DIR        where the programs are that serve runs; default: beside this one
           --variants A[,B…]     only these, by the names of the table: for a profiler
           --format table|json   what is written to standard output
           --output FILE.html    write a page with plots as well

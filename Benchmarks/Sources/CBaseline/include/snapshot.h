@@ -42,6 +42,7 @@ void bench_writers_stop(bench_writers *writers);
 /// How many recorded pauses of all threads fell into each of BENCH_HISTOGRAM_BUCKETS buckets, the longest that a bucket
 /// holds, and the longest recorded, in nanoseconds.
 void bench_writers_histogram(const bench_writers *writers, uint64_t *into);
+size_t bench_histogram_bucket(uint64_t time);
 uint64_t bench_histogram_bound(size_t bucket);
 uint64_t bench_writers_longest(const bench_writers *writers);
 

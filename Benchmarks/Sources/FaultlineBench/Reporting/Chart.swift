@@ -33,7 +33,9 @@ struct Chart {
     var kind: Kind
 
     /// Whether what a name stands for is drawn in grey: plain C, or nothing at all.
-    static func isBaseline(_ name: String) -> Bool { name.hasPrefix("c-") || name.hasPrefix("none") }
+    static func isBaseline(_ name: String) -> Bool {
+        name.hasPrefix("c-") || name.hasPrefix("none") || ["eager", "fork"].contains(name)
+    }
 
     /// The time at each percentile, the median over the runs; both axes logarithmic.
     static func latencies(_ title: String, scenario: String, _ variants: [(String, [Distribution])]) -> Chart

@@ -39,6 +39,18 @@ struct Context {
     /// Whether a variant was not excluded.
     func wants(_ variant: String) -> Bool { arguments.variants?.contains(variant) ?? true }
 
+    /// The paths of programs that are needed; nil, which has been said, if they are not there and nobody asked for this.
+    func examples(_ names: [String], for scenario: String) throws(RunError) -> [String]? {
+        let programs = ExamplePrograms(folder: arguments.examples)
+        do {
+            return try programs.paths(names)
+        } catch {
+            guard isTour else { throw error }
+            progress.note("\(scenario) is left out. \(error)")
+            return nil
+        }
+    }
+
     func pages(_ usual: Int, tour: Int) -> Int { arguments.pages ?? (isTour ? tour : usual) }
     func threads(_ usual: [Int], tour: [Int]) -> [Int] { arguments.threads ?? (isTour ? tour : usual) }
 }
@@ -50,6 +62,6 @@ enum Scenarios {
         TouchScenario.random, TouchScenario.latency, TouchScenario.cores,
         GrowthScenario(), ReplayScenario(), RestoreScenario(),
         MixedScenario(), OperationsScenario(), TouchScenario.inThread, DirtyScenario(),
-        SnapshotScenario(), PagingScenario(),
+        SnapshotScenario(), PagingScenario(), ServeScenario(),
     ]
 }

@@ -35,6 +35,8 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Userfault", package: "faultline"),
                 .product(name: "snapshot-server", package: "faultline-examples"),
+                .product(name: "lazy-restore", package: "faultline-examples"),
+                .product(name: "monitor-stand-in", package: "faultline-examples"),
             ],
             swiftSettings: strict),
         .testTarget(

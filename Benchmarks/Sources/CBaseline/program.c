@@ -1,11 +1,13 @@
 #define _GNU_SOURCE
 #include "program.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -27,7 +29,15 @@ static int spawn(pid_t *program, char **words, int input, int output, const char
     if (error == 0) error = redirect(&actions, output, 1, O_WRONLY);
     if (error == 0)
         error = posix_spawn_file_actions_addopen(&actions, 2, errors, O_WRONLY | O_CREAT | O_APPEND, 0600);
-    if (error == 0) error = posix_spawn(program, words[0], &actions, NULL, words, environ);
+    // Threads of a pool may have signals blocked, by which the program is told to end.
+    posix_spawnattr_t attributes;
+    sigset_t none;
+    sigemptyset(&none);
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+    if (error == 0) error = posix_spawn(program, words[0], &actions, &attributes, words, environ);
+    posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     return error;
 }
@@ -77,21 +87,41 @@ int bench_pipe(int *reading, int *writing) {
     return 0;
 }
 
-int bench_read_line(int file, char *line, size_t size, int milliseconds) {
+ssize_t bench_read(int file, char *into, size_t size, int milliseconds) {
     struct pollfd ready = {.fd = file, .events = POLLIN};
-    for (size_t length = 0; length < size;) {
+    for (;;) {
         int count = poll(&ready, 1, milliseconds);
-        if (count < 0 && errno == EINTR) continue;
-        if (count <= 0) return -1;
-        // One byte at a time: what follows the line is for whoever reads next.
-        ssize_t bytes = read(file, line + length, 1);
-        if (bytes < 0 && errno == EINTR) continue;
-        if (bytes < 0) return -1;
-        if (bytes == 0) return 0;
-        if (line[length] == '\n') return (int)length;
-        length++;
+        if (count == 0) errno = ETIMEDOUT;
+        ssize_t bytes = count > 0 ? read(file, into, size) : -1;
+        if (bytes >= 0 || errno != EINTR) return bytes;
     }
-    return -1;
+}
+
+static uint64_t switches_of(int folder, const char *thread) {
+    char path[64], line[256];
+    uint64_t sum = 0;
+    snprintf(path, sizeof path, "%.20s/status", thread);
+    int file = openat(folder, path, O_RDONLY | O_CLOEXEC);
+    FILE *status = file < 0 ? NULL : fdopen(file, "r");
+    if (status == NULL) return 0;
+    while (fgets(line, sizeof line, status) != NULL) {
+        char *value = strstr(line, "voluntary_ctxt_switches:");
+        if (value != NULL) sum += strtoull(strchr(value, ':') + 1, NULL, 10);
+    }
+    fclose(status);
+    return sum;
+}
+
+uint64_t bench_context_switches_of(int program) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/task", program);
+    DIR *threads = opendir(path);
+    uint64_t sum = 0;
+    if (threads == NULL) return 0;
+    for (struct dirent *entry; (entry = readdir(threads)) != NULL;)
+        if (entry->d_name[0] != '.') sum += switches_of(dirfd(threads), entry->d_name);
+    closedir(threads);
+    return sum;
 }
 
 int bench_make_directory(char *path) { return mkdtemp(path) == NULL ? errno : 0; }

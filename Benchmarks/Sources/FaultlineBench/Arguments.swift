@@ -131,12 +131,12 @@ extension Arguments {
 
           --pages N             pages touched in a run (not for restore, where the file decides)
           --threads N[,N…]      faulting threads, for threads, restore, mixed and paging; writing ones, for snapshot;
-                                clients, for serve
+                                clients, for serve; monitors, for monitors
           --runs N              measured runs of every variant; medians are reported
           --pin none|same|cross where threads run: anywhere, all on one core (the default, but for snapshot), faulting on
                                 one core and serving on another
           --file PATH           the file that restore restores; default: this program
-          --examples DIR        where the programs are that serve runs; default: beside this one
+          --examples DIR        where the programs are that serve and monitors run; default: beside this one
           --variants A[,B…]     only these, by the names of the table: for a profiler
           --format table|json   what is written to standard output
           --output FILE.html    write a page with plots as well

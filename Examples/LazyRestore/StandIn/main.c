@@ -2,9 +2,16 @@
 // registers it, sends a description of it and the userfaultfd over a UNIX-domain socket, and runs threads that
 // touch the memory, as a guest would. Every word of the image follows from where it is, so that all can be checked.
 //
+// With --count each thread touches so many pages of each region that nobody else touches, at random; with --gate it has one page
+// first, says so on standard output, and begins when standard input ends. At the end it tells when it began and ended
+// (CLOCK_MONOTONIC, nanoseconds), and how long touches took.
+//
 // Ends with status 0 when all that was touched was right; 1: wrong contents; 2: it could not be set up; 3: the arguments.
 
 #define _GNU_SOURCE
+#include "options.h"
+#include "touches.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
@@ -21,21 +28,11 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { most_regions = 64, most_threads = 64 };
-
-struct options {
-    const char *socket, *image;
-    uint64_t mib, regions, threads, page_size, percent, split, padding, seed;
-    int descending, descriptor, balloon, wait, half, old_field;
-};
-
 struct region {
     uint8_t *start;
     uint64_t size, offset;
 };
 
-static struct options options = {
-    .mib = 64, .regions = 1, .threads = 2, .page_size = 4096, .percent = 100, .seed = 1, .descriptor = 1};
 static struct region regions[most_regions];
 static uint64_t wrong;
 
@@ -88,6 +85,8 @@ static void map_memory(int uffd) {
 
 static int open_userfaultfd(void) {
     int uffd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+    // Who may not serve the kernel's own accesses may serve those of programs; there are no others here.
+    if (uffd < 0 && errno == EPERM) uffd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
     if (uffd < 0) fail("userfaultfd");
     struct uffdio_api api = {.api = UFFD_API, .features = UFFD_FEATURE_EVENT_REMOVE};
     if (ioctl(uffd, UFFDIO_API, &api) != 0) fail("UFFDIO_API");
@@ -154,32 +153,37 @@ static void check(uint64_t found, uint64_t expected, const uint8_t *at) {
 }
 
 struct job {
-    uint64_t number, touched, slowest;
+    uint64_t number, touched, *times;
 };
 
-// Touches a share of the pages of each region, in an order without pattern, and reads them whole.
+// How many pages of a region each thread touches.
+static uint64_t pages_to_touch(const struct region *region) {
+    uint64_t pages = region->size / options.page_size, own = pages / options.threads;
+    if (options.count) return options.count < own ? options.count : own;
+    return (pages * options.percent + 99) / 100;
+}
+
+// Reads a page whole.
+static void touch(const struct region *region, uint64_t page) {
+    const uint8_t *start = region->start + page * options.page_size;
+    for (uint64_t byte = 0; byte < options.page_size; byte += 8)
+        check(*(volatile const uint64_t *)(const void *)(start + byte),
+            word(region->offset + page * options.page_size + byte), start + byte);
+}
+
+// Touches a share of the pages of each region.
 static void *guest(void *argument) {
     struct job *job = argument;
     for (uint64_t index = 0; index < options.regions; index++) {
         const struct region *region = &regions[index];
-        uint64_t pages = region->size / options.page_size;
-        uint64_t step = (mixed(options.seed + job->number) % pages) | 1;
-        while (__extension__({
-            uint64_t a = step, b = pages;
-            while (b) { uint64_t rest = a % b; a = b; b = rest; }
-            a != 1;
-        })) step += 2;
-        uint64_t count = (pages * options.percent + 99) / 100;
+        uint64_t pages = region->size / options.page_size, count = pages_to_touch(region);
         for (uint64_t number = 0; number < count; number++) {
-            uint64_t page = (number * step + job->number) % pages;
-            const uint8_t *start = region->start + page * options.page_size;
+            uint64_t page = options.count
+                ? scattered(number * options.threads + job->number, pages, options.seed)
+                : scattered(number, pages, options.seed + job->number);
             uint64_t before = now();
-            for (uint64_t byte = 0; byte < options.page_size; byte += 8)
-                check(*(volatile const uint64_t *)(const void *)(start + byte),
-                    word(region->offset + page * options.page_size + byte), start + byte);
-            uint64_t time = now() - before;
-            if (time > job->slowest) job->slowest = time;
-            job->touched++;
+            touch(region, page);
+            job->times[job->touched++] = now() - before;
         }
     }
     return NULL;
@@ -196,51 +200,6 @@ static void inflate(void) {
     }
 }
 
-static uint64_t number(const char *text) {
-    char *end;
-    errno = 0;
-    unsigned long long value = strtoull(text, &end, 10);
-    if (errno || *end || end == text) {
-        fprintf(stderr, "monitor-stand-in: '%s' is no number\n", text);
-        exit(3);
-    }
-    return value;
-}
-
-static void parse(int count, char **arguments) {
-    struct { const char *name; uint64_t *value; } numbers[] = {
-        {"--mib", &options.mib}, {"--regions", &options.regions}, {"--threads", &options.threads},
-        {"--page-size", &options.page_size}, {"--percent", &options.percent}, {"--split", &options.split},
-        {"--padding", &options.padding}, {"--seed", &options.seed}};
-    struct { const char *name; int *flag, value; } flags[] = {
-        {"--descending", &options.descending, 1}, {"--no-descriptor", &options.descriptor, 0},
-        {"--balloon", &options.balloon, 1}, {"--wait", &options.wait, 1}, {"--half", &options.half, 1},
-        {"--old-field", &options.old_field, 1}};
-    for (int index = 1; index < count; index++) {
-        int known = 0;
-        for (size_t flag = 0; flag < sizeof(flags) / sizeof(flags[0]); flag++)
-            if (strcmp(arguments[index], flags[flag].name) == 0) *flags[flag].flag = flags[flag].value, known = 1;
-        if (known) continue;
-        if (index + 1 < count) {
-            for (size_t at = 0; at < sizeof(numbers) / sizeof(numbers[0]); at++)
-                if (strcmp(arguments[index], numbers[at].name) == 0) *numbers[at].value = number(arguments[index + 1]), known = 1;
-            if (strcmp(arguments[index], "--socket") == 0) options.socket = arguments[index + 1], known = 1;
-            if (strcmp(arguments[index], "--make-image") == 0) options.image = arguments[index + 1], known = 1;
-        }
-        if (!known) {
-            fprintf(stderr, "monitor-stand-in: what is '%s'?\n", arguments[index]);
-            exit(3);
-        }
-        index++;
-    }
-    if ((!options.socket && !options.image) || options.regions < 1 || options.regions > most_regions
-        || options.threads < 1 || options.threads > most_threads || options.page_size < 4096
-        || (options.mib << 20) / options.regions < options.page_size) {
-        fputs("monitor-stand-in: --socket PATH or --make-image PATH; up to 64 regions and threads\n", stderr);
-        exit(3);
-    }
-}
-
 int main(int count, char **arguments) {
     parse(count, arguments);
     if (options.image) return make_image(options.image, options.mib << 20);
@@ -252,23 +211,35 @@ int main(int count, char **arguments) {
         char byte;
         return read(channel, &byte, 1) > 0;
     }
+    uint64_t each = 0;
+    for (uint64_t index = 0; index < options.regions; index++) each += pages_to_touch(&regions[index]);
+    uint64_t *times = malloc((each * options.threads + 1) * sizeof *times);
+    if (!times) fail("malloc");
+    // There before anything is measured.
+    memset(times, 1, each * options.threads * sizeof *times);
+    if (options.gate) {
+        uint64_t pages = regions[0].size / options.page_size;
+        touch(&regions[0], scattered(pages - 1, pages, options.seed));
+        wait_at_gate();
+    }
     uint64_t before = now();
     pthread_t threads[most_threads];
     struct job jobs[most_threads] = {{0}};
     for (uint64_t index = 0; index < options.threads; index++) {
-        jobs[index].number = index;
+        jobs[index] = (struct job){.number = index, .times = times + index * each};
         if (pthread_create(&threads[index], NULL, guest, &jobs[index]) != 0) fail("pthread_create");
     }
-    uint64_t touched = 0, slowest = 0;
+    uint64_t touched = 0;
     for (uint64_t index = 0; index < options.threads; index++) {
         pthread_join(threads[index], NULL);
         touched += jobs[index].touched;
-        if (jobs[index].slowest > slowest) slowest = jobs[index].slowest;
     }
-    uint64_t time = now() - before;
+    uint64_t after = now();
     if (options.balloon) inflate();
-    printf("{\"touched\":%llu,\"wrong\":%llu,\"seconds\":%.6f,\"slowest\":%.6f}\n", (unsigned long long)touched,
-        (unsigned long long)wrong, (double)time / 1e9, (double)slowest / 1e9);
+    struct times all = summary(times, touched);
+    printf("{\"touched\":%llu,\"wrong\":%llu,\"seconds\":%.6f,\"slowest\":%.6f,\"begin\":%llu,\"end\":%llu,\"p50\":%llu,\"p99\":%llu}\n",
+        (unsigned long long)touched, (unsigned long long)wrong, (double)(after - before) / 1e9, (double)all.slowest / 1e9,
+        (unsigned long long)before, (unsigned long long)after, (unsigned long long)all.p50, (unsigned long long)all.p99);
     fflush(stdout);
     if (options.wait) {
         // Until somebody ends it, as a monitor runs on; the channel stays open.

@@ -116,6 +116,26 @@ struct LazyRestoreTests {
         }
     }
 
+    @Test func `monitors that wait at a gate have a page, and begin when it opens`() async throws {
+        try await withServer(imageMiB: 8) { scene, journal in
+            let monitors = try (0..<3).map { number in
+                let gate = Pipe()
+                let arguments = ["--gate", "--count", "300", "--threads", "2", "--seed", "\(number)"]
+                let monitor = try Programs.Running(
+                    "monitor-stand-in", scene.monitor() + arguments, input: gate)
+                return (monitor, gate)
+            }
+            for (monitor, _) in monitors { #expect(await monitor.firstOutput() == "ready\n") }
+            for (_, gate) in monitors { try gate.fileHandleForWriting.close() }
+            for (monitor, _) in monitors {
+                let result = await monitor.end()
+                #expect(result.status == 0)
+                #expect(result.output.contains("\"touched\":600,\"wrong\":0"), "\(result.output)")
+            }
+            try await journal.wait(for: "gone after", count: 3)
+        }
+    }
+
     @Test func `the program serves, lets its monitors end, and exits`() async throws {
         let scene = try await Scene(imageMiB: 16)
         let program = try Programs.Running(

@@ -17,9 +17,10 @@ enum Programs {
         private let output = Pipe()
         private let errors = Pipe()
 
-        init(_ name: String, _ arguments: [String]) throws {
+        init(_ name: String, _ arguments: [String], input: Pipe? = nil) throws {
             process.executableURL = folder.appendingPathComponent(name)
             process.arguments = arguments
+            if let input { process.standardInput = input }
             process.standardOutput = output
             process.standardError = errors
             try process.run()

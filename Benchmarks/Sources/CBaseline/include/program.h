@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /// What a program has taken, as far as the kernel tells its parent.
 typedef struct {
@@ -31,9 +32,12 @@ void bench_program_signal(int program, int number);
 /// A pipe whose ends are not inherited. Returns 0 or an errno.
 int bench_pipe(int *reading, int *writing);
 
-/// Reads a line, without its end, into `line`, for no longer than `milliseconds`. Returns its length, 0 at the end of what
-/// there is to read, or -1 when the time is up or nothing can be read.
-int bench_read_line(int file, char *line, size_t size, int milliseconds);
+/// Reads what there is, and waits for no longer than `milliseconds` for anything. Returns how much, 0 at the end of all there is to
+/// read, or -1 with errno set; ETIMEDOUT when the time is up.
+ssize_t bench_read(int file, char *into, size_t size, int milliseconds);
+
+/// Context switches of all threads of a process so far, voluntary and not; of those that are still there.
+uint64_t bench_context_switches_of(int program);
 
 /// Makes a directory of a new name; `path` ends in six letters X, which are replaced. Returns 0 or an errno.
 int bench_make_directory(char *path);

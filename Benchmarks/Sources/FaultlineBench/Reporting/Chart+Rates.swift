@@ -37,6 +37,16 @@ extension Chart {
                 xTitle: "time since \(since)"))
     }
 
+    /// The part of many that had ended after how long, in the run that took the median time.
+    static func completions(_ title: String, scenario: String, _ sizes: [(String, [[UInt64]])]) -> Chart {
+        progress(
+            title, scenario: scenario,
+            sizes.map { name, runs in
+                let sorted = runs.sorted { ($0.last ?? 0) < ($1.last ?? 0) }
+                return (name, sorted.isEmpty ? [] : sorted[sorted.count / 2])
+            }, xTitle: "time since they were let go")
+    }
+
     /// The median over runs of what happened in each interval; as long as half of the runs lasted.
     static func middle(_ runs: [[Int]]) -> [Double] {
         let lengths = runs.map(\.count).sorted()

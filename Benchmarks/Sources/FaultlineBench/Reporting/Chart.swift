@@ -58,7 +58,10 @@ struct Chart {
     }
 
     /// How much of a region was there after how long.
-    static func progress(_ title: String, scenario: String, _ variants: [(String, [UInt64])]) -> Chart {
+    static func progress(
+        _ title: String, scenario: String, _ variants: [(String, [UInt64])],
+        xTitle: String = "time since the first access"
+    ) -> Chart {
         let longest = Double(variants.compactMap { $0.1.last }.max() ?? 1)
         let series = variants.map { name, times in
             let parts = 100
@@ -77,7 +80,7 @@ struct Chart {
             kind: .lines(
                 series, x: fractions.map { Tick(place: $0, label: Table.time($0 * longest)) },
                 y: fractions.map { Tick(place: $0, label: "\(Int($0 * 100)) %") },
-                xTitle: "time since the first access"))
+                xTitle: xTitle))
     }
 
     private static func decades(_ values: [Double]) -> [Tick] {

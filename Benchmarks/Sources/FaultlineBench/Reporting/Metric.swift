@@ -17,6 +17,7 @@ enum Metric: String, CaseIterable {
     case messagesPerFault = "messages_per_fault"
     case bytesPerFault = "bytes_per_fault"
     case allocationsPerFault = "allocations_per_fault"
+    case slowestToMedian = "slowest_to_median"
     case eexist
     case eagain
 
@@ -26,6 +27,7 @@ enum Metric: String, CaseIterable {
         case .latency, .time, .timePerPage, .timePerAccess: "ns"
         case .faultsPerAccess, .systemCallsPerAccess, .evictionsPerAccess, .writesPerAccess: "1/access"
         case .throughput: "faults/s"
+        case .slowestToMedian: "1"
         case .bytesPerFault: "bytes/fault"
         case .eexist, .eagain: "count"
         default: "1/fault"
@@ -40,6 +42,7 @@ enum Metric: String, CaseIterable {
         case .contextSwitchesPerFault: "context switches per fault"
         case .ioctlsPerFault: "ioctls per fault"
         case .allocationsPerFault: "allocations per fault"
+        case .slowestToMedian: "slowest / median"
         default: rawValue
         }
     }

@@ -50,6 +50,7 @@ extension Report {
             (.writesPerAccess, "writes", { Table.number($0.median, places: 3) }),
             (.throughput, "per second", { Table.count($0.median) }),
             (.throughput, "min–max", { "\(Table.count($0.min))–\(Table.count($0.max))" }),
+            (.slowestToMedian, "slowest / median", { Table.number($0.median, places: 2) }),
             (.contextSwitchesPerFault, "switches", { Table.number($0.median, places: 2) }),
             (.ioctlsPerFault, "ioctls", { Table.number($0.median, places: 2) }),
             (.wakesPerFault, "wakes", { Table.number($0.median, places: 2) }),

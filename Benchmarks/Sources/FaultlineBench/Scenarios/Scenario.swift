@@ -63,5 +63,6 @@ enum Scenarios {
         GrowthScenario(), ReplayScenario(), RestoreScenario(),
         MixedScenario(), OperationsScenario(), TouchScenario.inThread, DirtyScenario(),
         SnapshotScenario(), PagingScenario(), ServeScenario(),
+        MonitorsScenario(),
     ]
 }

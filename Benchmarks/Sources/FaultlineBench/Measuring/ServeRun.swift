@@ -37,9 +37,9 @@ struct ServeRun {
     let load: KeyValueLoad
 
     /// How long a loaded server is measured, nanoseconds.
-    private let rest: UInt64 = 250_000_000
+    private var rest: UInt64 { load.keys < 65_536 ? 80_000_000 : 250_000_000 }
     /// Requests of each client before an image.
-    private let leadIn = 5000
+    private var leadIn: Int { max(min(5000, load.keys / 10), 50) }
 
     private var socket: String { "\(folder.path)/socket" }
     private var image: String { "\(folder.path)/image" }

@@ -45,7 +45,7 @@ struct ServeScenario: Scenario {
 
     func run(_ context: Context, into report: inout Report) async throws {
         guard let server = try context.examples(["snapshot-server"], for: name)?.first else { return }
-        let pages = max(context.pages(fullSize, tour: 16_384), 64)
+        let pages = max(context.pages(fullSize, tour: 4096), 64)
         for clients in context.threads([1], tour: [1]) {
             let count = min(clients, pages)
             try await run(context, server, pages: pages, clients: count, into: &report)

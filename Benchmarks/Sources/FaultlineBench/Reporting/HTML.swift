@@ -61,7 +61,7 @@ extension Report {
             <!DOCTYPE html>
             <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
             <title>Faultline benchmark</title><style>\(HTML.style)</style></head><body>
-            \(body)<p class="m">Medians over the runs; whiskers show the lowest and the highest run. Grey: plain C in the same process.</p>
+            \(body)<p class="m">Medians over the runs; whiskers show the lowest and the highest run. Grey: what it is compared with, plain C for the most part.</p>
             </body></html>
 
             """

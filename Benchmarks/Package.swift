@@ -31,6 +31,7 @@ let package = Package(
                 "CBaseline",
                 .product(name: "EventReactor", package: "faultline"),
                 .product(name: "Faultline", package: "faultline"),
+                .product(name: "FaultlineRemote", package: "faultline"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Userfault", package: "faultline"),

@@ -31,6 +31,10 @@ struct bench_server {
     bench_counters counters;
 };
 
+static int reads_blocking(const bench_server *server) {
+    return server->plan.style == BENCH_SERVE_READ || server->plan.style == BENCH_SERVE_REMOTE;
+}
+
 static uintptr_t page_of(const bench_server *server, const struct uffd_msg *message) {
     return (uintptr_t)message->arg.pagefault.address & ~(server->page_size - 1);
 }
@@ -67,7 +71,17 @@ static void serve_read(bench_server *server) {
             server->counters.reads--;
             return;
         }
-        install(server, page, server->plan.source + (page - server->base), 0);
+        uintptr_t source = server->plan.source + (page - server->base);
+        if (server->plan.remote != NULL) {
+            int error;
+            source = bench_remote_read(server->plan.remote, page - server->base, server->page_size, &error);
+            if (source == 0) {
+                // The thread gets the wrong bytes rather than none, and the run fails.
+                server->counters.failures++;
+                source = server->plan.source;
+            }
+        }
+        install(server, page, source, 0);
     }
 }
 
@@ -198,7 +212,7 @@ static void *run(void *argument) {
     // Without it every sleep lasts some 50 µs longer: the comparison is to be with a store that answers in time.
     if (server->plan.style == BENCH_SERVE_DELAYED) prctl(PR_SET_TIMERSLACK, 1);
     if (server->plan.style == BENCH_SERVE_FLOOR) fill_in_large_pieces(server);
-    if (server->plan.style == BENCH_SERVE_READ) {
+    if (reads_blocking(server)) {
         serve_read(server);
     } else {
         serve_polling(server);
@@ -213,6 +227,7 @@ static void dispose(bench_server *server) {
     if (server->file >= 0) close(server->file);
     if (server->base != 0) munmap((void *)server->base, server->plan.byte_count);
     if (server->last_page != 0) munmap((void *)server->last_page, server->page_size);
+    if (server->plan.remote != NULL) bench_remote_close(server->plan.remote);
     free(server->buffer);
     free(server->present);
     free(server);
@@ -220,7 +235,7 @@ static void dispose(bench_server *server) {
 
 static int prepare(bench_server *server) {
     const bench_server_plan *plan = &server->plan;
-    int blocking = plan->style == BENCH_SERVE_READ, in_thread = plan->style == BENCH_SERVE_SIGBUS, access;
+    int blocking = reads_blocking(server), in_thread = plan->style == BENCH_SERVE_SIGBUS, access;
     server->descriptor = bench_uffd_open_with(!blocking, in_thread ? UFFD_FEATURE_SIGBUS : 0, &access);
     if (server->descriptor < 0) return -server->descriptor;
     server->base = bench_uffd_map(server->descriptor, plan->byte_count);
@@ -275,7 +290,7 @@ void bench_server_stop(bench_server *server, bench_counters *counters) {
     if (server->plan.style == BENCH_SERVE_SIGBUS) {
         bench_sigbus_end();
     } else {
-        if (server->plan.style == BENCH_SERVE_READ) {
+        if (reads_blocking(server)) {
             (void)*(volatile unsigned char *)server->last_page;
         } else {
             eventfd_write(server->stop, 1);

@@ -25,6 +25,12 @@ import Testing
         #expect(Double(serial.elapsed) >= 200 * delay, "one after the other")
     }
 
+    @Test(arguments: [RemoteVariant.Style.blocking, .pipelined, .spinning])
+    func pagesComeOverASocket(style: RemoteVariant.Style) async throws {
+        let sample = try await measure(RemoteVariant(name: "remote", style: style))
+        #expect(sample.latency.p50 > 0)
+    }
+
     @Test func workTakesTime() {
         let rounds = BusyStore.rounds
         #expect(rounds > 1000)

@@ -18,6 +18,7 @@
 #include "pages.h"
 #include "parkers.h"
 #include "program.h"
+#include "remote.h"
 #include "server.h"
 #include "snapshot.h"
 #include "touchers.h"

@@ -4,6 +4,7 @@
 #define CBASELINE_SERVER_H
 
 #include "counters.h"
+#include "remote.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -20,6 +21,7 @@ enum {
     BENCH_SERVE_FLOOR,  ///< no faults: the whole region is copied in calls of 512 pages before the start
     BENCH_SERVE_DELAYED, ///< as BENCH_SERVE_EPOLL, with a store that takes `delay` to answer: the thread sleeps meanwhile
     BENCH_SERVE_BUSY,   ///< as BENCH_SERVE_EPOLL, with `work` rounds of work for each page
+    BENCH_SERVE_REMOTE, ///< as BENCH_SERVE_READ, with each page fetched from a page server first
     BENCH_SERVE_SIGBUS, ///< no thread: whoever faults copies the page in a handler of SIGBUS; one such server at a time
 };
 
@@ -28,6 +30,7 @@ typedef struct {
     uintptr_t source;    ///< page contents, byte for byte those of the region; unused by BENCH_SERVE_PREAD
     size_t byte_count;   ///< of the region, a multiple of the page size
     const char *path;    ///< the file of BENCH_SERVE_PREAD, else NULL
+    bench_remote *remote; ///< the connection of BENCH_SERVE_REMOTE, closed by the server; else NULL
     int32_t cpu;         ///< to pin the serving thread to, or -1
     uint64_t work;       ///< of BENCH_SERVE_BUSY, rounds of bench_work
     uint64_t delay;      ///< of the store of BENCH_SERVE_DELAYED, nanoseconds

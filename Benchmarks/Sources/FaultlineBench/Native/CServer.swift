@@ -7,7 +7,8 @@ import CBaseline
 @safe final class CServer: RunningServer, @unchecked Sendable {
     private let handle: OpaquePointer
 
-    init(_ style: CVariant.Style, _ work: ServingWork) throws(RunError) {
+    /// - Parameter remote: the connection of a server that fetches pages; it becomes the server's.
+    init(_ style: CVariant.Style, _ work: ServingWork, remote: RemoteClient? = nil) throws(RunError) {
         var plan = unsafe bench_server_plan()
         unsafe plan.style = UInt32(style.number)
         unsafe plan.source = work.source.address
@@ -15,6 +16,7 @@ import CBaseline
         unsafe plan.cpu = work.cpu
         unsafe plan.work = BusyStore.rounds
         unsafe plan.delay = UInt64(DelayedStore.microseconds) * 1000
+        unsafe plan.remote = remote?.handle
         var error: CInt = 0
         let started: OpaquePointer?
         if let path = work.source.path {
@@ -57,6 +59,7 @@ extension CVariant.Style {
         case .busy: BENCH_SERVE_BUSY
         case .delayed: BENCH_SERVE_DELAYED
         case .floor: BENCH_SERVE_FLOOR
+        case .remote: BENCH_SERVE_REMOTE
         case .signal: BENCH_SERVE_SIGBUS
         }
     }

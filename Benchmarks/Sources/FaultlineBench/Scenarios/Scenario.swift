@@ -62,7 +62,7 @@ enum Scenarios {
         TouchScenario.random, TouchScenario.latency, TouchScenario.cores,
         GrowthScenario(), ReplayScenario(), RestoreScenario(),
         MixedScenario(), OperationsScenario(), TouchScenario.inThread, DirtyScenario(),
-        SnapshotScenario(), PagingScenario(), ServeScenario(),
+        SnapshotScenario(), PagingScenario(), TouchScenario.remote, ServeScenario(),
         MonitorsScenario(),
     ]
 }

@@ -1,6 +1,8 @@
 /// The baselines in plain C.
 struct CVariant: Variant {
-    enum Style { case read, epoll, batch, merged, positionedRead, ahead, busy, delayed, floor, signal }
+    enum Style {
+        case read, epoll, batch, merged, positionedRead, ahead, busy, delayed, floor, remote, signal
+    }
 
     var name: String
     var style: Style

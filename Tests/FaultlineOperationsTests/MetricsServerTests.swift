@@ -48,6 +48,9 @@ import Testing
                 #expect(answer.hasSuffix("\r\n\r\n# HELP answer It.\n# TYPE answer gauge\nanswer 42\n"))
                 #expect(answer.contains("Content-Length: 48\r\n"))
             }
+            // A query may begin with what makes one character of it and the question mark.
+            let marked = try await ask(server, reactor, "GET /metrics?\u{301} HTTP/1.1\r\n\r\n")
+            #expect(marked.hasPrefix("HTTP/1.1 200 OK\r\n"))
             let head = try await ask(server, reactor, "HEAD /metrics HTTP/1.0\r\n\r\n")
             #expect(head.contains("Content-Length: 48\r\n") && head.hasSuffix("\r\n\r\n"))
         }

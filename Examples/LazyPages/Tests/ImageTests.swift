@@ -215,6 +215,8 @@ struct ImageTests {
         answer.processID = 78
         #expect(answer.problem(asAnswerTo: request) != nil)
         #expect(request.problem(asAnswerTo: request) != nil)
+        // To nothing, there is no answer.
+        #expect(answer.problem(asAnswerTo: PageFrame(.get)) != nil)
     }
 
     /// Decoders throw or make something of it: they never trap.

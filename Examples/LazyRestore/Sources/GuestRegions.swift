@@ -44,11 +44,11 @@ public enum GuestRegions {
                 throw GuestRegionsError(description: "a region has no page_size")
             }
             guard let start = UInt(exactly: region.base_host_virt_addr), region.size > 0, region.offset >= 0,
-                region.size <= imageByteCount, region.offset <= imageByteCount - region.size
+                region.size <= imageByteCount - total, region.offset <= imageByteCount - region.size
             else {
                 throw GuestRegionsError(
                     description:
-                        "\(region.size) bytes at \(region.offset) are not in the image, which has \(imageByteCount)"
+                        "\(region.size) bytes at \(region.offset) are too many for the image, which has \(imageByteCount)"
                 )
             }
             total += region.size

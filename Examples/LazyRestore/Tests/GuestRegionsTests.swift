@@ -63,6 +63,15 @@ struct GuestRegionsTests {
         }
     }
 
+    /// The image of a sparse file may be as long as a file can be.
+    @Test func `lengths whose sum is no number are refused`() {
+        let size = Int.max - 4095
+        let text = "[\(region(4096, size, 0)),\(region(8192, size, 0)),\(region(12288, size, 0))]"
+        #expect(throws: GuestRegionsError.self) {
+            try GuestRegions.decode(Array(text.utf8), imageByteCount: size)
+        }
+    }
+
     @Test func `deep nesting is an error and no overflow of the stack`() {
         let text = String(repeating: "[", count: 20_000) + String(repeating: "]", count: 20_000)
         #expect(throws: (any Error).self) {

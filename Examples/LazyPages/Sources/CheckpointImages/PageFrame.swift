@@ -65,7 +65,7 @@ public struct PageFrame: Hashable, Sendable {
     /// What is wrong with an answer to `request`; nil if nothing is. It may have fewer pages than were asked for, but not none.
     public func problem(asAnswerTo request: PageFrame) -> String? {
         guard command == .pages else { return "the answer has the command \(hex(UInt64(command.rawValue)))" }
-        guard (1...request.pageCount).contains(pageCount) else {
+        guard pageCount >= 1, pageCount <= request.pageCount else {
             return "the answer has \(pageCount) pages, \(request.pageCount) were asked for"
         }
         guard address == request.address, processID == request.processID else {

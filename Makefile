@@ -53,7 +53,7 @@ stress: bench-build ## Count in pages that come, go and are protected: make stre
 soak: dependencies ## Fault over sockets while the page server crashes again and again: make soak SECONDS=600
 	FAULTLINE_SOAK_SECONDS=$(SECONDS) $(SWIFT) test --disable-xctest $(BUILD_FLAGS) --filter SoakTests $(ARGS)
 
-fuzz: ## Feed decoders with made-up bytes: make fuzz SECONDS=600
+fuzz: ## Feed decoders with made-up bytes, all at once: make fuzz SECONDS=600
 	scripts/fuzz.sh $(SECONDS)
 
 # With all package traits: what they bring is built and tested here.

@@ -1,41 +1,86 @@
 #!/usr/bin/env bash
-# Feeds what decodes the bytes of strangers with bytes that libFuzzer makes up: scripts/fuzz.sh [SECONDS]
-# Each file Fuzz/*.swift is a target. What is found lies in .build-fuzz/NAME/ afterwards, and the script fails.
+# Feeds what decodes the bytes of strangers with bytes that libFuzzer makes up: scripts/fuzz.sh [SECONDS [TARGET…]]
+# All targets run at once, for as long as that. Each file Fuzz/NAME.swift is one; Fuzz/targets.sh says what it is made of.
+# What is found lies in .build-fuzz/NAME/ afterwards, and the script fails.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 seconds=${1:-60}
+targets=("${@:2}")
+if [ ${#targets[@]} = 0 ]; then
+    for file in Fuzz/*.swift; do targets+=("$(basename "$file" .swift)"); done
+fi
 build=.build-fuzz
-remote=Sources/FaultlineRemote
-# The decoders and nothing else: they need no reactor.
-declare -A sources=(
-    [Frames]="$remote/Wire/ByteReader.swift $remote/Wire/FrameError.swift $remote/Wire/FrameHeader.swift
-        $remote/Wire/FrameKind.swift $remote/Wire/HandshakeMessages.swift $remote/Internals/Bytes.swift"
-)
 compiler=$(dirname "$(command -v "${SWIFT:-swift}")")
+includes=(-I "$build" -I Sources/CChecksum/include -I Sources/CUserfaultfd/include -I Sources/CRelay/include)
+flags=(-O -g -wmo -parse-as-library -swift-version 6 -warnings-as-errors -package-name faultline -sanitize=fuzzer,address)
+for feature in InternalImportsByDefault ExistentialAny MemberImportVisibility; do flags+=(-enable-upcoming-feature $feature); done
+# shellcheck source=Fuzz/targets.sh
+. Fuzz/targets.sh
+
+compile_c() { # OBJECT SOURCE INCLUDES
+    "$compiler/clang" -c -O1 -g -fsanitize=address "-I$3" "$2" -o "$build/$1.o"
+}
+
+module() { # NAME SOURCE…
+    "$compiler/swiftc" "${flags[@]}" -enable-testing "${includes[@]}" -module-name "$1" -emit-module \
+        -emit-module-path "$build/$1.swiftmodule" -c "${@:2}" -o "$build/$1.o"
+}
+
+# The decoders and what they need of the modules they are in, and nothing else: they need no reactor.
+compile_modules() {
+    compile_c crc32c Sources/CChecksum/crc32c.c Sources/CChecksum/include
+    compile_c relay Sources/CRelay/relay.c Sources/CRelay/include
+    compile_c thread Sources/CRelay/thread.c Sources/CRelay/include
+    # shellcheck disable=SC2046 # lists of files
+    module Userfault $(find Sources/Userfault -name '*.swift')
+    module Faultline Sources/Faultline/Adoption/MemoryDescription*.swift Sources/Faultline/ReadAhead/TouchTrace*.swift \
+        Sources/Faultline/Memory/HugePage.swift
+}
+
+compile() { # TARGET
+    local modules="$1_modules" objects=("$build/crc32c.o")
+    if [ -n "${!modules:-}" ]; then objects+=("$build"/{Faultline,Userfault,relay,thread}.o); fi
+    # shellcheck disable=SC2046 # a list of files
+    "$compiler/swiftc" "${flags[@]}" -use-ld=lld "${includes[@]}" -module-name "Fuzz$1" $("$1_sources") Fuzz/Support/*.swift \
+        "Fuzz/$1.swift" "${objects[@]}" -emit-executable -emit-module-path "$build/Fuzz$1.swiftmodule" -o "$build/$1.fuzzer"
+}
+
+seed() { cat >"$build/$name/corpus/seed-$1"; } # FILE: what to begin with, from standard input
+
+fuzz() { # TARGET
+    # The runtimes of Swift keep what they allocate once: no search for leaks. Whoever crashes is reported by libFuzzer.
+    SWIFT_BACKTRACE=enable=no ASAN_OPTIONS=detect_leaks=0:quarantine_size_mb=16 "$build/$1.fuzzer" \
+        -max_total_time="$seconds" -max_len=1200 -timeout=20 -print_final_stats=1 -verbosity=0 -artifact_prefix="$build/$1/" \
+        "$build/$1/corpus" >"$build/$1/log" 2>&1
+}
 
 mkdir -p "$build"
-"$compiler/clang" -c -O1 -g -fsanitize=address -ISources/CChecksum/include Sources/CChecksum/crc32c.c -o "$build/crc32c.o"
-for target in Fuzz/*.swift; do
-    name=$(basename "$target" .swift)
-    # shellcheck disable=SC2086 — a list of files
-    "$compiler/swiftc" -O -g -parse-as-library -swift-version 6 -warnings-as-errors -package-name faultline \
-        -sanitize=fuzzer,address -use-ld=lld -module-name "Fuzz$name" -enable-upcoming-feature InternalImportsByDefault -I Sources/CChecksum/include \
-        ${sources[$name]} "$target" "$build/crc32c.o" -o "$build/$name.fuzzer"
-    mkdir -p "$build/$name/corpus"
-    # A frame of each kind to begin with; the first byte has its checksums made right.
-    for kind in 01 02 03 04 05 10 11 12 13 14 20; do
-        { printf '\x01FLP1'; printf "\\x$kind"; head -c 120 /dev/zero; } >"$build/$name/corpus/seed-$kind"
-    done
-    # What a handshake says: versions and a name, a version, terms.
-    { printf '\x02\x01\0\x01\0'; head -c 48 /dev/zero; printf '\x01\0a'; } >"$build/$name/corpus/seed-hello"
-    { printf '\x03\x01\0\0\0'; head -c 32 /dev/zero; } >"$build/$name/corpus/seed-challenge"
-    {
-        printf '\x04'; head -c 16 /dev/zero; printf '\0\x10\0\0\0\0\0\0' # the length of the store
-        printf '\x01\0\0\0\0\x10\0\0\x01\0\0\0\0\x10\0\0'             # read-only, limits
-    } >"$build/$name/corpus/seed-terms"
-    echo "--- $name for $seconds s"
-    # The runtimes of Swift keep what they allocate once: no search for leaks. Whoever crashes is reported by libFuzzer.
-    SWIFT_BACKTRACE=enable=no ASAN_OPTIONS=detect_leaks=0 "$build/$name.fuzzer" -max_total_time="$seconds" -max_len=1200 -timeout=10 \
-        -print_final_stats=1 -verbosity=0 -artifact_prefix="$build/$name/" "$build/$name/corpus"
+echo "--- compiling ${targets[*]}"
+compile_modules
+declare -A running=()
+for name in "${targets[@]}"; do
+    compile "$name" &
+    running[$name]=$!
 done
+for name in "${targets[@]}"; do
+    wait "${running[$name]}"
+    mkdir -p "$build/$name/corpus"
+    "${name}_seeds"
+done
+echo "--- running for $seconds s"
+for name in "${targets[@]}"; do
+    fuzz "$name" &
+    running[$name]=$!
+done
+failed=()
+for name in "${targets[@]}"; do
+    wait "${running[$name]}" || failed+=("$name")
+    runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$build/$name/log")
+    printf '%-14s %10s runs, %6s inputs kept\n' "$name" "${runs:-?}" "$(find "$build/$name/corpus" -type f | wc -l)"
+done
+for name in ${failed[@]+"${failed[@]}"}; do
+    printf '\n--- %s found something; the input lies in %s:\n' "$name" "$build/$name"
+    tail -n 60 "$build/$name/log"
+done
+[ ${#failed[@]} = 0 ]

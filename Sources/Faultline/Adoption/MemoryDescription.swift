@@ -30,7 +30,7 @@ public struct MemoryDescription: Hashable, Sendable {
             self.range = range
             self.memory = memory
             self.pageSize =
-                pageSize ?? (memory == .hugePages ? RegionState.hugePageSize : RegionState.systemPageSize)
+                pageSize ?? (memory == .hugePages ? HugePage.size : SystemPage.size)
             self.offset = offset
         }
     }
@@ -95,12 +95,12 @@ extension MemoryDescription.Area {
     /// What is wrong with the area, if anything is.
     fileprivate var flaw: MemoryDescriptionError.Reason? {
         guard range.byteCount > 0 else { return .emptyArea }
-        guard pageSize > 0, pageSize & (pageSize - 1) == 0, pageSize >= RegionState.systemPageSize,
-            memory == .hugePages || pageSize == RegionState.systemPageSize
+        guard pageSize > 0, pageSize & (pageSize - 1) == 0, pageSize >= SystemPage.size,
+            memory == .hugePages || pageSize == SystemPage.size
         else { return .badPageSize }
         guard range.isAligned(to: pageSize) else { return .misaligned }
         // Neither the first page, which null pointers are in, nor the kernel's half.
-        guard range.start >= UInt(RegionState.systemPageSize),
+        guard range.start >= UInt(SystemPage.size),
             range.start <= UInt(Int.max) - UInt(range.byteCount)
         else { return .badAddress }
         guard offset >= 0, offset <= Int.max - range.byteCount else { return .badOffset }

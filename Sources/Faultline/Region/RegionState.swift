@@ -59,7 +59,7 @@ final class RegionState {
     var isMarked = false { didSet { updateCare() } }
     /// It is a part, moved or copied, of a region whose writes were watched.
     let wasWatched: Bool
-    static let hugePageSize = 2 << 20
+    static let hugePageSize = HugePage.size
     static let systemPageSize = SystemPage.size
     /// What is filled ahead of its readers, and what is noted of their first touches.
     private let confinedWatch: Confined<RegionWatch>

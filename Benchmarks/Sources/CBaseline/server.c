@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -16,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BATCH = 64, AHEAD = 16, FLOOR_PAGES = 512 };
+enum { BATCH = 64, AHEAD = 16 };
 
 struct bench_server {
     bench_server_plan plan;
@@ -27,6 +28,7 @@ struct bench_server {
     unsigned char *buffer; // of one page, for pread(2)
     uint64_t *present;     // a bit for each page, for BENCH_SERVE_AHEAD
     double floor;          // nanoseconds for each page
+    sem_t filled;          // posted when all is copied, for BENCH_SERVE_FLOOR
     pthread_t thread;
     bench_counters counters;
 };
@@ -171,8 +173,8 @@ static void serve_ahead(bench_server *server, struct uffd_msg *messages) {
     bench_uffd_wake(server->descriptor, lowest, highest - lowest + server->page_size, &server->counters);
 }
 
-static void fill_in_large_pieces(bench_server *server) {
-    size_t done = 0, piece = FLOOR_PAGES * server->page_size;
+static void fill(bench_server *server) {
+    size_t done = 0, piece = server->plan.floor_pages * server->page_size;
     uint64_t began = bench_now();
     while (done < server->plan.byte_count) {
         size_t length = server->plan.byte_count - done;
@@ -211,7 +213,10 @@ static void *run(void *argument) {
     bench_pin(server->plan.cpu);
     // Without it every sleep lasts some 50 µs longer: the comparison is to be with a store that answers in time.
     if (server->plan.style == BENCH_SERVE_DELAYED) prctl(PR_SET_TIMERSLACK, 1);
-    if (server->plan.style == BENCH_SERVE_FLOOR) fill_in_large_pieces(server);
+    if (server->plan.style == BENCH_SERVE_FLOOR) {
+        fill(server);
+        sem_post(&server->filled);
+    }
     if (reads_blocking(server)) {
         serve_read(server);
     } else {
@@ -228,6 +233,7 @@ static void dispose(bench_server *server) {
     if (server->base != 0) munmap((void *)server->base, server->plan.byte_count);
     if (server->last_page != 0) munmap((void *)server->last_page, server->page_size);
     if (server->plan.remote != NULL) bench_remote_close(server->plan.remote);
+    sem_destroy(&server->filled);
     free(server->buffer);
     free(server->present);
     free(server);
@@ -272,12 +278,17 @@ bench_server *bench_server_start(const bench_server_plan *plan, int *error) {
     }
     server->plan = *plan;
     server->descriptor = server->poll = server->stop = server->file = -1;
+    sem_init(&server->filled, 0, 0);
     server->page_size = (size_t)sysconf(_SC_PAGESIZE);
     *error = prepare(server);
     if (*error == 0 && plan->style != BENCH_SERVE_SIGBUS) {
         *error = pthread_create(&server->thread, NULL, run, server);
     }
-    if (*error == 0) return server;
+    if (*error == 0) {
+        // Whoever touched pages meanwhile would be woken by each copy.
+        while (plan->style == BENCH_SERVE_FLOOR && sem_wait(&server->filled) != 0) {}
+        return server;
+    }
     dispose(server);
     return NULL;
 }

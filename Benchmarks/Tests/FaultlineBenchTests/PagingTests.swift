@@ -60,7 +60,7 @@ struct Careless: PagingVariant {
                 memory + 77 * page, page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, descriptor,
                 78 * page)
         }
-        return Running(base: unsafe UInt(bitPattern: memory), byteCount: byteCount)
+        return Running(base: UInt(bitPattern: memory), byteCount: byteCount)
     }
 
     private struct Running: RunningPaging {

@@ -119,7 +119,7 @@ import Testing
         #expect(Chart.middle([]) == [])
         let chart = Chart.rates(
             "t", scenario: "s", [("a", [Double](repeating: 2, count: 300)), ("b", [4])], interval: 1e7,
-            before: 30, since: "now")
+            before: 30, since: "now", floor: .absent("it is a test"))
         guard case .lines(let series, let x, let y, _) = chart.kind else {
             Issue.record("no lines")
             return

@@ -18,7 +18,7 @@ enum {
     BENCH_SERVE_MERGED, ///< epoll_wait, read of up to 64 messages, a copy without wake for each, one wake over all
     BENCH_SERVE_PREAD,  ///< as BENCH_SERVE_EPOLL, with each page read from a file by pread(2) first
     BENCH_SERVE_AHEAD,  ///< as BENCH_SERVE_MERGED, each copy of up to 16 pages that a bitmap says are missing
-    BENCH_SERVE_FLOOR,  ///< no faults: the whole region is copied in calls of 512 pages before the start
+    BENCH_SERVE_FLOOR,  ///< no faults: the whole region is copied in calls of `floor_pages` before the start
     BENCH_SERVE_DELAYED, ///< as BENCH_SERVE_EPOLL, with a store that takes `delay` to answer: the thread sleeps meanwhile
     BENCH_SERVE_BUSY,   ///< as BENCH_SERVE_EPOLL, with `work` rounds of work for each page
     BENCH_SERVE_REMOTE, ///< as BENCH_SERVE_READ, with each page fetched from a page server first
@@ -33,6 +33,7 @@ typedef struct {
     bench_remote *remote; ///< the connection of BENCH_SERVE_REMOTE, closed by the server; else NULL
     int32_t cpu;         ///< to pin the serving thread to, or -1
     uint64_t work;       ///< of BENCH_SERVE_BUSY, rounds of bench_work
+    size_t floor_pages;  ///< of BENCH_SERVE_FLOOR, pages a call
     uint64_t delay;      ///< of the store of BENCH_SERVE_DELAYED, nanoseconds
 } bench_server_plan;
 

@@ -14,6 +14,7 @@ import CBaseline
         unsafe plan.source = work.source.address
         unsafe plan.byte_count = work.source.byteCount
         unsafe plan.cpu = work.cpu
+        unsafe plan.floor_pages = style == .copies ? 1 : 512
         unsafe plan.work = BusyStore.rounds
         unsafe plan.delay = UInt64(DelayedStore.microseconds) * 1000
         unsafe plan.remote = remote?.handle
@@ -58,7 +59,7 @@ extension CVariant.Style {
         case .ahead: BENCH_SERVE_AHEAD
         case .busy: BENCH_SERVE_BUSY
         case .delayed: BENCH_SERVE_DELAYED
-        case .floor: BENCH_SERVE_FLOOR
+        case .floor, .copies: BENCH_SERVE_FLOOR
         case .remote: BENCH_SERVE_REMOTE
         case .signal: BENCH_SERVE_SIGBUS
         }

@@ -7,8 +7,7 @@ extension Chart {
     ///   - before: intervals before the one that the time is counted from.
     static func rates(
         _ title: String, scenario: String, _ variants: [(String, [Double])], interval: Double,
-        before: Int = 0,
-        since: String
+        before: Int = 0, since: String, floor: Floor
     ) -> Chart {
         let most = 150
         let length = max(variants.map(\.1.count).max() ?? 1, 1)
@@ -34,17 +33,19 @@ extension Chart {
                     return Tick(place: place, label: (time < 0 ? "-" : "") + Table.time(abs(time)))
                 },
                 y: fractions.map { Tick(place: $0 * highest, label: Table.count($0 * highest)) },
-                xTitle: "time since \(since)"))
+                xTitle: "time since \(since)"), floor: floor)
     }
 
     /// The part of many that had ended after how long, in the run that took the median time.
-    static func completions(_ title: String, scenario: String, _ sizes: [(String, [[UInt64]])]) -> Chart {
+    static func completions(
+        _ title: String, scenario: String, _ sizes: [(String, [[UInt64]])], floor: Floor
+    ) -> Chart {
         progress(
             title, scenario: scenario,
             sizes.map { name, runs in
                 let sorted = runs.sorted { ($0.last ?? 0) < ($1.last ?? 0) }
                 return (name, sorted.isEmpty ? [] : sorted[sorted.count / 2])
-            }, xTitle: "time since they were let go")
+            }, floor: floor, xTitle: "time since they were let go")
     }
 
     /// The median over runs of what happened in each interval; as long as half of the runs lasted.

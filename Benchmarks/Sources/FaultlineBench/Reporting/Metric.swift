@@ -4,6 +4,8 @@ enum Metric: String, CaseIterable {
     case throughput
     case time
     case timePerPage = "time_per_page"
+    /// Of the kernel's copying alone: a floor.
+    case copyingPerPage = "copying_per_page"
     case timePerAccess = "time_per_access"
     case faultsPerAccess = "faults_per_access"
     case systemCallsPerAccess = "system_calls_per_access"
@@ -24,7 +26,7 @@ enum Metric: String, CaseIterable {
     /// The unit, unless a row says otherwise.
     var unit: String {
         switch self {
-        case .latency, .time, .timePerPage, .timePerAccess: "ns"
+        case .latency, .time, .timePerPage, .copyingPerPage, .timePerAccess: "ns"
         case .faultsPerAccess, .systemCallsPerAccess, .evictionsPerAccess, .writesPerAccess: "1/access"
         case .throughput: "faults/s"
         case .slowestToMedian: "1"
@@ -38,6 +40,7 @@ enum Metric: String, CaseIterable {
     var title: String {
         switch self {
         case .timePerPage: "time per page"
+        case .copyingPerPage: "copying per page"
         case .timePerAccess: "time per access"
         case .contextSwitchesPerFault: "context switches per fault"
         case .ioctlsPerFault: "ioctls per fault"
@@ -64,6 +67,12 @@ struct Parameter: Equatable {
 
     var name: String
     var value: Value
+
+    /// The value for a reader: sizes of many bytes with their unit.
+    var label: String {
+        guard name == "size", case .number(let count) = value, count >= 1 << 30 else { return value.text }
+        return count >= 1 << 40 ? "\(count >> 40) TiB" : "\(count >> 30) GiB"
+    }
 
     static func threads(_ count: Int) -> Parameter { Parameter(name: "threads", value: .number(count)) }
     static func pages(_ count: Int) -> Parameter { Parameter(name: "pages", value: .number(count)) }

@@ -46,16 +46,22 @@ extension Report {
     }
 
     /// Adds a chart of bars for each metric, one bar per row that has all of `parameters`.
+    ///
+    /// - Parameters:
+    ///   - baseline: a variant whose rows are shown whatever their parameters are.
+    ///   - floor: of this metric, in its unit.
     mutating func addBars(
-        _ scenario: String, _ metrics: [Metric], of parameters: [Parameter] = [], title: String = ""
+        _ scenario: String, _ metrics: [Metric], of parameters: [Parameter] = [], title: String = "",
+        baseline: String? = nil, floor: (Metric) -> Floor? = { _ in nil }
     ) {
         for metric in metrics {
             let rows = results.filter { row in
                 row.scenario == scenario && row.metric == metric
-                    && parameters.allSatisfy(row.parameters.contains)
+                    && (row.variant == baseline || parameters.allSatisfy(row.parameters.contains))
             }
             guard let first = rows.first else { continue }
-            let bars = zip(rows, Report.labels(rows)).map { row, label in
+            let labels = Report.labels(rows, plain: baseline)
+            let bars = zip(rows, labels).map { row, label in
                 Chart.Bar(
                     label: label, isBaseline: Chart.isBaseline(row.variant), value: row.median,
                     low: row.min,
@@ -64,7 +70,7 @@ extension Report {
             charts.append(
                 Chart(
                     scenario: scenario, title: "\(scenario): \(metric.title)\(title)",
-                    kind: .bars(bars, isTime: first.unit == "ns", unit: first.unit)))
+                    kind: .bars(bars, isTime: first.unit == "ns", unit: first.unit), floor: floor(metric)))
         }
     }
 }

@@ -59,6 +59,8 @@ extension Report {
             (.eexist, "EEXIST", { Table.number($0.median, places: 0) }),
             (.eagain, "EAGAIN", { Table.number($0.median, places: 0) }),
         ]
+        // It stands under the plots, and in the JSON.
+        let rows = rows.filter { $0.metric != .copyingPerPage }
         let present = columns.filter { column in rows.contains { $0.metric == column.0 } }
         var table = Table(header: ["variant"] + present.map(\.1))
         let labels = Report.labels(rows)
@@ -74,18 +76,21 @@ extension Report {
     }
 
     /// The variant of each row with those parameters in which rows differ.
-    static func labels(_ rows: [ResultRow]) -> [String] {
+    ///
+    /// - Parameter plain: a variant without parameters.
+    static func labels(_ rows: [ResultRow], plain: String? = nil) -> [String] {
+        let others = rows.filter { $0.variant != plain }
         var names: [String] = []
-        for parameter in rows.flatMap(\.parameters) where !names.contains(parameter.name) {
+        for parameter in others.flatMap(\.parameters) where !names.contains(parameter.name) {
             names.append(parameter.name)
         }
         let telling = names.filter { name in
-            let values = rows.map { row in row.parameters.first { $0.name == name }?.value }
+            let values = others.map { row in row.parameters.first { $0.name == name }?.value }
             return values.contains { $0 != values.first }
         }
         return rows.map { row in
-            let own = row.parameters.filter { telling.contains($0.name) }
-            return row.variant + own.map { " \($0.name)=\($0.value.text)" }.joined()
+            let own = row.variant == plain ? [] : row.parameters.filter { telling.contains($0.name) }
+            return row.variant + own.map { " \($0.name)=\($0.label)" }.joined()
         }
     }
 }

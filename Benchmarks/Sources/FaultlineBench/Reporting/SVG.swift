@@ -4,26 +4,29 @@ enum SVG {
 
     static func draw(_ chart: Chart) -> String {
         switch chart.kind {
-        case .bars(let bars, let isTime, let unit): draw(bars, chart.title, isTime: isTime, unit: unit)
+        case .bars(let bars, let isTime, let unit): draw(bars, chart, isTime: isTime, unit: unit)
         case .lines(let series, let x, let y, let xTitle):
-            draw(series, chart.title, x: x, y: y, xTitle: xTitle)
+            draw(series, chart, x: x, y: y, xTitle: xTitle)
         }
     }
 
     /// Horizontal bars of medians with the range of the runs.
-    private static func draw(_ bars: [Chart.Bar], _ title: String, isTime: Bool, unit: String) -> String {
-        let left = 230.0
+    private static func draw(_ bars: [Chart.Bar], _ chart: Chart, isTime: Bool, unit: String) -> String {
+        // Room for the longest name.
+        let left = min(max(Double(bars.map(\.label.count).max() ?? 0) * 7 + 16, 120), 380)
         let right = 140.0
         let step = 26.0
         let height = Double(bars.count) * step + 16
-        let longest = max(bars.map(\.high).max() ?? 1, .leastNonzeroMagnitude)
+        let floor = chart.floorLine
+        let longest = max(bars.map(\.high).max() ?? 1, floor ?? 0, .leastNonzeroMagnitude)
         let scale = (width - left - right) / longest
         var body = ""
+        var texts = ""
         for (index, bar) in bars.enumerated() {
             let top = 8 + Double(index) * step
             let middle = top + 9
             let value = isTime ? Table.time(bar.value) : "\(Table.count(bar.value)) \(unit)"
-            body += text(left - 8, middle + 4, bar.label, anchor: "end")
+            texts += text(left - 8, middle + 4, bar.label, anchor: "end")
             body += """
                 <rect class="\(bar.isBaseline ? "c" : "f")" x="\(px(left))" y="\(px(top))" \
                 width="\(px(bar.value * scale))" height="18" rx="2"/>
@@ -33,14 +36,19 @@ enum SVG {
                 <path class="w" d="M\(px(ends.0)) \(px(middle))H\(px(ends.1))M\(px(ends.0)) \(px(middle - 4))v8\
                 M\(px(ends.1)) \(px(middle - 4))v8"/>
                 """
-            body += text(max(left + bar.value * scale, ends.1) + 6, middle + 4, value, anchor: "start")
+            texts += text(max(left + bar.value * scale, ends.1) + 6, middle + 4, value, anchor: "start")
         }
-        return figure(title, body, height: height)
+        if let floor {
+            body += "<path class=\"l\" d=\"M\(px(left + floor * scale)) 2V\(px(height - 2))\"/>"
+        }
+        // Above the line, which they may meet.
+        body += texts
+        return figure(chart, body, height: height)
     }
 
     /// Lines over two axes with labelled places.
     private static func draw(
-        _ series: [Chart.Series], _ title: String, x: [Chart.Tick], y: [Chart.Tick], xTitle: String
+        _ series: [Chart.Series], _ chart: Chart, x: [Chart.Tick], y: [Chart.Tick], xTitle: String
     ) -> String {
         let legendRows = Double((series.count + 2) / 3)
         let height = 290 + legendRows * 18
@@ -71,7 +79,7 @@ enum SVG {
                 style = "k\(baselines % 4)"
                 baselines += 1
             } else {
-                style = "s\(others % 4)"
+                style = "s\(others % 6)"
                 others += 1
             }
             let points = line.points.map { "\(px(across($0.x))),\(px(up($0.y)))" }.joined(separator: " ")
@@ -82,15 +90,20 @@ enum SVG {
             body += "<path class=\"\(style)\" d=\"M\(px(start)) \(px(row - 4))h18\"/>"
             body += text(start + 24, row, line.name, anchor: "start")
         }
-        return figure(title, body, height: height)
+        if let floor = chart.floorLine {
+            body += "<path class=\"l\" d=\"M\(px(left)) \(px(up(floor)))H\(px(width - right))\"/>"
+        }
+        return figure(chart, body, height: height)
     }
 
-    private static func figure(_ title: String, _ body: String, height: Double) -> String {
-        """
-        <figure><figcaption>\(HTML.escape(title))</figcaption>\
-        <svg viewBox="0 0 \(px(width)) \(px(height))" role="img" aria-label="\(HTML.escape(title))">\(body)</svg></figure>
+    private static func figure(_ chart: Chart, _ body: String, height: Double) -> String {
+        let title = HTML.escape(chart.title)
+        let floor = chart.floor.map { "<br>" + HTML.escape($0.sentence) } ?? ""
+        return """
+            <figure><figcaption>\(title)\(floor)</figcaption>\
+            <svg viewBox="0 0 \(px(width)) \(px(height))" role="img" aria-label="\(title)">\(body)</svg></figure>
 
-        """
+            """
     }
 
     private static func text(_ x: Double, _ y: Double, _ content: String, anchor: String) -> String {

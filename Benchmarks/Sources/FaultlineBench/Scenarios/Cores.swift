@@ -22,5 +22,6 @@ extension TouchScenario {
                 figure: .ratio("faultline-2", over: "faultline-1", .throughput), bound: .atLeast(1.5),
                 threads: 16, pin: .none)
         ],
+        least: .computing,
         usualPin: Pinning.none)
 }

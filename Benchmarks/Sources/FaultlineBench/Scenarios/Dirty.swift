@@ -51,7 +51,12 @@ struct DirtyScenario: Scenario {
                 report.addRatios(name, "c-async", over: "c-messages", [.time], parameters: parameters)
                 report.addBars(
                     name, [.time], of: parameters,
-                    title: " to \(step), \(extent.rawValue) of the pages written")
+                    title: " to \(step), \(extent.rawValue) of the pages written",
+                    floor: { _ in
+                        step == "write"
+                            ? .drawn("none", "nobody notes what is written")
+                            : .drawn("c-async", "one PAGEMAP_SCAN, which also protects the pages again")
+                    })
             }
         }
     }

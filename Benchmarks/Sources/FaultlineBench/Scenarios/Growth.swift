@@ -31,6 +31,8 @@ struct GrowthScenario: Scenario {
         let pages = context.pages(20_000, tour: 4000)
         let source = try Contents(pages: pages + TouchRun.usualWarmUp, seed: 0x6120)
         let placement = try Placement(context.arguments.pin)
+        let floor = try await CopyFloor.measure(
+            for: name, source, pages: pages, pagesPerCall: 1, placement, context, into: &report)
         for pair in pairs {
             if let lack = lackOfDescriptors(pair) {
                 guard context.isTour else { throw RunError.failed(lack) }
@@ -38,8 +40,10 @@ struct GrowthScenario: Scenario {
                 continue
             }
             try await measure(pair, source, pages, placement, context, into: &report)
+            report.addBars(
+                name, [.latency], of: [.text("axis", pair.axis.rawValue)], title: ", \(pair.axis.rawValue)",
+                floor: { _ in floor.time() })
         }
-        report.addBars(name, [.latency])
     }
 
     private func measure(

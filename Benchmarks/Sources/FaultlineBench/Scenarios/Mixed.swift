@@ -98,13 +98,14 @@ struct MixedScenario: Scenario {
     private func addCharts(_ cases: [(String, Bool)], _ results: [[MixedRun.Result]], to report: inout Report)
     {
         let names = cases.map { "\($0.0)\($0.1 ? " with faults" : "")" }
+        let floor = Floor.drawn("c-epoll", "the same loop in plain C, and nobody faults")
         report.charts.append(
             .latencies(
                 "mixed: echo round trip, percentiles", scenario: name,
-                zip(names, results).map { ($0, $1.map(\.echo)) }))
+                zip(names, results).map { ($0, $1.map(\.echo)) }, floor: floor))
         report.charts.append(
             .latencies(
                 "mixed: lateness of the timer, percentiles", scenario: name,
-                zip(names, results).map { ($0, $1.map(\.lateness)) }))
+                zip(names, results).map { ($0, $1.map(\.lateness)) }, floor: floor))
     }
 }

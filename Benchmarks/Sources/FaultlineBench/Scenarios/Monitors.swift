@@ -4,11 +4,12 @@ struct MonitorsScenario: Scenario {
     let summary =
         "the example lazy-restore serves 1, 10 and 100 monitors of 256 MiB: faults per second, and who waits"
 
-    let variantNames = ["faultline"]
+    let variantNames = ["c-epoll", "faultline"]
 
     /// From here on bounds are checked: fewer faults of each are over too soon.
     private let fullSize = 50_000
     private let variant = "faultline"
+    private let baseline = CVariant(name: "c-epoll", style: .epoll)
 
     func run(_ context: Context, into report: inout Report) async throws {
         guard let programs = try context.examples(["lazy-restore", "monitor-stand-in"], for: name) else {
@@ -27,13 +28,44 @@ struct MonitorsScenario: Scenario {
                 monitors: sizes[index].monitors, pages: sizes[index].pages, seed: round * 1000 + 1)
         }
         try run.end()
+        let source = try Contents(pages: pages + (counts.max() ?? 1) * TouchRun.usualWarmUp, seed: 0x5eed)
+        let floor = try await CopyFloor.measure(
+            for: name, source, pages: pages, pagesPerCall: 1, context.placement, context, into: &report)
+        if context.wants(baseline.name) {
+            for count in counts { try await addBaseline(source, count, pages, context, &report) }
+        }
         for (size, results) in zip(sizes, results) { add(results, size.monitors, size.pages, &report) }
         compare(counts, pages, &report)
         report.charts.append(
             .completions(
                 "\(name): monitors that had touched all their pages", scenario: name,
-                zip(counts, results).map { ("\($0) monitors", $1.map(\.ends)) }))
-        report.addBars(name, [.throughput, .latency])
+                zip(counts, results).map { ("\($0) monitors", $1.map(\.ends)) },
+                floor: floor.time(pages: pages)))
+        report.addBars(name, [.throughput, .latency]) { metric in
+            metric == .throughput
+                ? floor.throughput(but: "read-ahead copies several at a time") : floor.time()
+        }
+    }
+
+    /// As many threads of this process, served by the loop in C: without other processes, and without a file to read from.
+    private func addBaseline(
+        _ source: Contents, _ count: Int, _ pages: Int, _ context: Context, _ report: inout Report
+    ) async throws {
+        let samples = try await context.rounds.run("\(name), \(count) threads", [baseline.name]) { _, round in
+            try await TouchRun(
+                source: source, pages: pages, placement: try Placement(.none), threads: count,
+                pattern: .shuffled, seed: UInt64(round) &+ 1
+            ).measure(baseline)
+        }.joined()
+        let parameters: [Parameter] = [.number("monitors", count), .pages(pages), .pin(.none)]
+        report.results.append(
+            ResultRow(
+                scenario: name, variant: baseline.name, parameters: parameters, metric: .latency,
+                values: samples.map(\.latency.p50), p99: samples.map(\.latency.p99)))
+        report.results.append(
+            ResultRow(
+                scenario: name, variant: baseline.name, parameters: parameters, metric: .throughput,
+                values: samples.map { Double(pages) / (Double($0.elapsed) / 1e9) }))
     }
 
     private func add(_ results: [MonitorsRun.Result], _ count: Int, _ pages: Int, _ report: inout Report) {

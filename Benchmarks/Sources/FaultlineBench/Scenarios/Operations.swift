@@ -52,7 +52,8 @@ struct OperationsScenario: Scenario {
         for size in sizes {
             report.addBars(
                 name, [.timePerPage], of: [.number("per_call", size)],
-                title: ", \(size == 1 ? "1 page" : "\(size) pages") a call")
+                title: ", \(size == 1 ? "1 page" : "\(size) pages") a call",
+                floor: { _ in .drawn("c-ioctl", "the system call and nothing else") })
         }
     }
 

@@ -66,7 +66,8 @@ struct PagingScenario: Scenario {
         for pattern in PagingRun.Pattern.allCases {
             report.addBars(
                 name, [.timePerAccess], of: [.text("pattern", pattern.rawValue)],
-                title: ", \(pattern.rawValue)")
+                title: ", \(pattern.rawValue)", baseline: baseline.name,
+                floor: { _ in .drawn("mmap", "the kernel's own paging of the same file") })
         }
     }
 

@@ -46,6 +46,8 @@ struct ReplayScenario: Scenario {
             report.add(
                 samples, scenario: name, variant: variant.name, parameters: parameters, unit: "pages/s")
         }
+        let floor = try await CopyFloor.measure(
+            for: name, source, pages: pages, pagesPerCall: 512, context.placement, context, into: &report)
         for denominator in ["faultline", "c-epoll"] {
             report.addRatios(name, "faultline-replay", over: denominator, [.time], parameters: [])
         }
@@ -57,6 +59,6 @@ struct ReplayScenario: Scenario {
                     scenario: name, figure: "time to all touched, with / without replay", value: ratio.median,
                     bound: .atMost(0.25)))
         }
-        report.addBars(name, [.time])
+        report.addBars(name, [.time], floor: { _ in floor.time(pages: pages) })
     }
 }

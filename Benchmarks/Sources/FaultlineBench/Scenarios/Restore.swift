@@ -14,6 +14,9 @@ struct RestoreScenario: Scenario {
     func run(_ context: Context, into report: inout Report) async throws {
         let variants = self.variants.filter { context.wants($0.name) }
         let source = try Contents(file: context.arguments.file ?? "/proc/self/exe")
+        let floor = try await CopyFloor.measure(
+            for: name, source, pages: source.pageCount, pagesPerCall: 512, context.placement, context,
+            into: &report)
         for count in context.threads([8], tour: [8]) {
             let used = min(count, source.pageCount)
             let samples = try await context.rounds.run(
@@ -45,9 +48,16 @@ struct RestoreScenario: Scenario {
             report.charts.append(
                 .progress(
                     "restore: part of the file there, \(count) threads", scenario: name,
-                    zip(variants, samples).map { ($0.name, RestoreScenario.middle($1)) }))
+                    zip(variants, samples).map { ($0.name, RestoreScenario.middle($1)) },
+                    floor: floor.time(pages: source.pageCount)))
         }
-        report.addBars(name, [.time, .throughput])
+        for milestone in milestones {
+            let pages = max(Int(milestone.fraction * Double(source.pageCount)), 1)
+            report.addBars(
+                name, [.time], of: [.text("until", milestone.name)], title: " until \(milestone.name)",
+                floor: { _ in floor.time(pages: pages) })
+        }
+        report.addBars(name, [.throughput], floor: { _ in floor.throughput() })
     }
 
     private func addTimes(

@@ -25,6 +25,8 @@ extension TouchScenario {
             Goal(figure: .ratio("c-floor", over: "faultline", .throughput), bound: .atMost(1.25)),
             Goal(figure: .ratio("faultline-continue", over: "c-epoll", .throughput), bound: .atLeast(15)),
         ],
+        least: .copying(pagesPerCall: 512),
+        exception: "faultline-continue maps pages that exist, and copies nothing",
         unit: "pages/s")
 
     /// Several threads that scan at once, page by page in turn.
@@ -45,6 +47,7 @@ extension TouchScenario {
             (numerator: "faultline", denominator: "c-merged", metrics: [.throughput]),
         ],
         goals: [Goal(figure: .ratio("faultline", over: "c-ahead16", .throughput), bound: .atLeast(1.2))],
+        least: .copying(pagesPerCall: 512),
         unit: "pages/s")
 
     /// No locality at all: what read-ahead costs where it is of no use.

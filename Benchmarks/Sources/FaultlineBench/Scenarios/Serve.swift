@@ -43,6 +43,8 @@ struct ServeScenario: Scenario {
         }
     }
 
+    private let quiet = Floor.drawn("none", "the same requests while nothing is saved")
+
     func run(_ context: Context, into report: inout Report) async throws {
         guard let server = try context.examples(["snapshot-server"], for: name)?.first else { return }
         let pages = max(context.pages(fullSize, tour: 4096), 64)
@@ -51,7 +53,9 @@ struct ServeScenario: Scenario {
             try await run(context, server, pages: pages, clients: count, into: &report)
         }
         for part in [Part.firstReply, .loaded, .longestRequest] {
-            report.addBars(name, [.time], of: [.text("of", part.rawValue)], title: ", \(part.rawValue)")
+            report.addBars(
+                name, [.time], of: [.text("of", part.rawValue)], title: ", \(part.rawValue)",
+                floor: { _ in part == .longestRequest ? quiet : .absent("a program has to start first") })
         }
     }
 
@@ -186,15 +190,15 @@ struct ServeScenario: Scenario {
             .rates(
                 "\(name): replies per second while the image is loaded, clients: \(clients)", scenario: name,
                 starts.map { ($0, Chart.middle($1.map(\.intervals))) }, interval: KeyValueClients.interval,
-                since: "the start of the program"))
+                since: "the start of the program", floor: .absent("how much clients ask is up to them")))
         report.charts.append(
             .rates(
                 "\(name): replies per second while an image is taken, clients: \(clients)", scenario: name,
                 images.map { ($0, Chart.middle($1.map(\.intervals))) }, interval: KeyValueClients.interval,
-                before: ServeRun.Image.leadIn, since: "the command"))
+                before: ServeRun.Image.leadIn, since: "the command", floor: quiet))
         report.charts.append(
             .latencies(
                 "\(name): times of requests while an image is taken, percentiles, clients: \(clients)",
-                scenario: name, images.map { ($0, $1.map(\.times.distribution)) }))
+                scenario: name, images.map { ($0, $1.map(\.times.distribution)) }, floor: quiet))
     }
 }

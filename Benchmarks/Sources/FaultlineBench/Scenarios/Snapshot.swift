@@ -41,10 +41,17 @@ struct SnapshotScenario: Scenario {
             report.charts.append(
                 .latencies(
                     "\(name): pauses of writers, percentiles, threads: \(threads)", scenario: name,
-                    zip(variants, results).map { ($0.name, $1.map(\.pauses.distribution)) }))
+                    zip(variants, results).map { ($0.name, $1.map(\.pauses.distribution)) },
+                    floor: .drawn("none", "no image is made")))
         }
         for part in Part.allCases {
-            report.addBars(name, [.time], of: [.text("of", part.rawValue)], title: " of the \(part.rawValue)")
+            report.addBars(
+                name, [.time], of: [.text("of", part.rawValue)], title: " of the \(part.rawValue)",
+                floor: { _ in
+                    part == .image
+                        ? .drawn("c-fork", "write(2) of memory that is not watched, in a process of its own")
+                        : .drawn("none", "no image is made")
+                })
         }
     }
 

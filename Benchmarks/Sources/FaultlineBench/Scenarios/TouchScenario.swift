@@ -16,6 +16,16 @@ struct TouchScenario: Scenario {
         var pin = Pinning.same
     }
 
+    /// What nobody can take less than.
+    enum Least {
+        /// The kernel's copying, in calls of so many pages: 1 where nobody knows what is touched next.
+        case copying(pagesPerCall: Int)
+        /// The store's delay: every thread waits for it.
+        case delay
+        /// The store's computing, divided among two processors.
+        case computing
+    }
+
     var name: String
     var summary: String
     var variants: [any Variant]
@@ -31,6 +41,9 @@ struct TouchScenario: Scenario {
     /// What is divided by what, and in which metrics. Those whose variants are absent are left out.
     var ratios: [(numerator: String, denominator: String, metrics: [Metric])]
     var goals: [Goal] = []
+    var least = Least.copying(pagesPerCall: 1)
+    /// Of whom the floor is not one, if there is somebody.
+    var exception: String?
     var unit = "faults/s"
     /// The placement where none is asked for; nil for that of most.
     var usualPin: Pinning?
@@ -44,14 +57,42 @@ struct TouchScenario: Scenario {
         let counts = takesThreads ? context.threads(threads.usual, tour: threads.tour) : threads.usual
         let source = try Contents(
             pages: pageCount + (counts.max() ?? 1) * TouchRun.usualWarmUp, seed: 0x5eed)
+        let floors = try await floors(source, pageCount, counts.max() ?? 1, context, into: &report)
         for pin in pinnings(context) {
             for count in counts {
                 try await run(
-                    Case(pin: pin, threads: count, pages: pageCount, source: source),
+                    Case(pin: pin, threads: count, pages: pageCount, source: source, floor: floors(.latency)),
                     variants + (pin == .same ? [] : acrossCores), context, into: &report)
             }
         }
-        report.addBars(name, [.throughput, .latency])
+        report.addBars(name, [.throughput, .latency], floor: floors)
+    }
+
+    /// The floor of each metric.
+    private func floors(
+        _ source: Contents, _ pages: Int, _ threads: Int, _ context: Context, into report: inout Report
+    ) async throws -> (Metric) -> Floor {
+        let time: Double
+        let atOnce: Int
+        let meaning: String
+        switch least {
+        case .copying(let pagesPerCall):
+            let floor = try await CopyFloor.measure(
+                for: name, source, pages: pages, pagesPerCall: pagesPerCall,
+                try Placement(pinnings(context)[0]), context, into: &report)
+            return { metric in
+                if metric == .throughput { return floor.throughput(but: exception) }
+                return pagesPerCall == 1
+                    ? floor.time() : .absent("most touches find a page that was read ahead for them")
+            }
+        case .delay:
+            (time, atOnce) = (Double(DelayedStore.microseconds) * 1000, threads)
+            meaning = "the \(DelayedStore.microseconds) µs of the store, for \(threads) threads at once"
+        case .computing:
+            (time, atOnce) = (Double(BusyStore.microseconds) * 1000, System.cpu(1) == nil ? 1 : 2)
+            meaning = "the \(BusyStore.microseconds) µs that the store computes, on \(atOnce) processors"
+        }
+        return { .line($0 == .throughput ? Double(atOnce) * 1e9 / time : time, meaning) }
     }
 
     /// One number of threads at one placement.
@@ -60,6 +101,8 @@ struct TouchScenario: Scenario {
         var threads: Int
         var pages: Int
         var source: Contents
+        /// Of the time that a touch takes.
+        var floor: Floor
     }
 
     private func pinnings(_ context: Context) -> [Pinning] {
@@ -95,10 +138,11 @@ struct TouchScenario: Scenario {
         check(work, telling, in: &report)
         report.charts.append(
             .latencies(
-                "\(name): latency percentiles" + (takesThreads ? ", \(work.threads) threads" : "")
+                "\(name): latency percentiles"
+                    + (takesThreads ? ", \(work.threads) thread\(work.threads == 1 ? "" : "s")" : "")
                     + (alsoCross ? ", pin \(work.pin.rawValue)" : ""),
                 scenario: name,
-                zip(variants, samples).map { ($0.name, $1.map(\.latency)) }))
+                zip(variants, samples).map { ($0.name, $1.map(\.latency)) }, floor: work.floor))
     }
 
     private func check(_ work: Case, _ telling: [Parameter], in report: inout Report) {

@@ -1,7 +1,7 @@
 /// The baselines in plain C.
 struct CVariant: Variant {
     enum Style {
-        case read, epoll, batch, merged, positionedRead, ahead, busy, delayed, floor, remote, signal
+        case read, epoll, batch, merged, positionedRead, ahead, busy, delayed, floor, copies, remote, signal
     }
 
     var name: String

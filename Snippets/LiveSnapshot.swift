@@ -15,6 +15,7 @@ let region = try await pager.map(
 
 // A ledger of two halves: every amount is entered in the first, then in the second.
 let isOver = Atomic(false)
+let entered = Atomic(0)
 let half = region.byteCount / 2
 let clerk = Task.detached {
     var entries = 0
@@ -23,13 +24,19 @@ let clerk = Task.detached {
         let place = entries * 4104 % half
         region.store(entries, toByteOffset: place)
         region.store(entries, toByteOffset: half + place)
+        entered.store(entries, ordering: .relaxed)
     }
     return entries
 }
 
+/// Returns when so many entries were made.
+func waitUntil(_ entries: Int) async throws {
+    while entered.load(ordering: .relaxed) < entries { try await Task.sleep(for: .milliseconds(1)) }
+}
+
 // snippet.track
 let tracker = try await region.trackDirty()
-// …
+try await waitUntil(1000)
 let written = try await tracker.collect()
 print("\(written.pageCount) pages were written at first")
 // snippet.end
@@ -40,6 +47,7 @@ let report = try await region.snapshot(to: target)
 print("\(report.savedPages) pages were saved, \(report.pagesCopiedBeforeWrite) of them before a write")
 // snippet.end
 
+try await waitUntil(entered.load(ordering: .relaxed) + 1000)
 isOver.store(true, ordering: .relaxed)
 print("\(await clerk.value) entries were made")
 print("\(try await tracker.collect().pageCount) pages were written since")

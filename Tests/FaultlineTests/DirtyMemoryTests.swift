@@ -75,29 +75,33 @@ struct DirtyMemoryTests {
         await reactor.shutdown()
     }
 
+    // In a process of its own: it makes a hole and fills it, and meanwhile others would take the addresses.
     @Test(.requiresUserfaultfd(.asynchronousWriteProtect))
-    func `the kernel needs no reactor to track`() async throws {
-        let memory = PlainMemory(pages: 64)
-        let tracker = try await DirtyTracker(tracking: memory.range)
-        #expect(tracker.engine == .asynchronous)
-        for page in [3, 4, 5, 60] { memory.write(page) }
-        let written = try await tracker.collect()
-        #expect(written.ranges == [memory.pages(3, 3), memory.pages(60, 1)])
-        #expect(
-            written.contains(memory.pages(4, 1).start + 17) && !written.contains(memory.pages(6, 1).start))
-        // What is dropped reads otherwise than before, and counts.
-        #expect(MemoryProbe.discard(memory.pages(3, 1).start, byteCount: SystemPage.size))
-        #expect(try await tracker.collect().ranges == [memory.pages(3, 1)])
-        // What is unmapped is not there to be written; what is mapped in its place is not tracked.
-        MemoryProbe.unmap(memory.pages(10, 1).start, byteCount: SystemPage.size)
-        memory.write(11)
-        #expect(try await tracker.collect().ranges == [memory.pages(11, 1)])
-        let base = unsafe UnsafeMutableRawPointer(bitPattern: memory.pages(10, 1).start)
-        let mapped = unsafe mmap(
-            base, SystemPage.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0)
-        #expect(unsafe mapped == base)
-        let error = await #expect(throws: PagerError.self) { try await tracker.collect() }
-        #expect(error?.code == .shutDown)
+    func `the kernel needs no reactor to track`() async {
+        await #expect(processExitsWith: .success) {
+            let memory = PlainMemory(pages: 64)
+            let tracker = try await DirtyTracker(tracking: memory.range)
+            #expect(tracker.engine == .asynchronous)
+            for page in [3, 4, 5, 60] { memory.write(page) }
+            let written = try await tracker.collect()
+            #expect(written.ranges == [memory.pages(3, 3), memory.pages(60, 1)])
+            #expect(
+                written.contains(memory.pages(4, 1).start + 17) && !written.contains(memory.pages(6, 1).start)
+            )
+            // What is dropped reads otherwise than before, and counts.
+            #expect(MemoryProbe.discard(memory.pages(3, 1).start, byteCount: SystemPage.size))
+            #expect(try await tracker.collect().ranges == [memory.pages(3, 1)])
+            // What is unmapped is not there to be written; what is mapped in its place is not tracked.
+            MemoryProbe.unmap(memory.pages(10, 1).start, byteCount: SystemPage.size)
+            memory.write(11)
+            #expect(try await tracker.collect().ranges == [memory.pages(11, 1)])
+            let base = unsafe UnsafeMutableRawPointer(bitPattern: memory.pages(10, 1).start)
+            let mapped = unsafe mmap(
+                base, SystemPage.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0)
+            #expect(unsafe mapped == base)
+            let error = await #expect(throws: PagerError.self) { try await tracker.collect() }
+            #expect(error?.code == .shutDown)
+        }
     }
 
     @Test(.requiresUserfaultfd(.asynchronousWriteProtect))

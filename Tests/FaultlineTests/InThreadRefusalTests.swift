@@ -35,9 +35,10 @@ struct InThreadRefusalTests {
     }
 
     @Test func `write protection is refused, and nothing stays behind`() async throws {
+        // There until the pager is gone, which poisons what it has not supplied: the addresses are somebody else's then.
+        let start = MemoryProbe.map(byteCount: 4 * page)
+        defer { MemoryProbe.unmap(start, byteCount: 4 * page) }
         try await withInThreadPager { pager in
-            let start = MemoryProbe.map(byteCount: 4 * page)
-            defer { MemoryProbe.unmap(start, byteCount: 4 * page) }
             let range = AddressRange(start: start, byteCount: 4 * page)
             let error = await #expect(throws: PagerError.self) {
                 try await unsafe pager.register(

@@ -114,6 +114,38 @@ struct CollapseTests {
         }
     }
 
+    /// Pages of a budget leave memory one by one, which would free none of a huge page's.
+    @Test(.requiresUserfaultfd([.writeProtectFaults]))
+    func `a region with a memory budget is refused, and one over a store without is not`() async throws {
+        let workers = try WorkerPool(threads: 1)
+        let stores = [try MemoryStore(byteCount: 3 * huge), try MemoryStore(byteCount: 3 * huge)]
+        try await withPager { pager in
+            let budget = try MemoryBudget(byteCount: 4 * huge)
+            let region = try await pager.map(store: stores[0], budget: budget)
+            // Pages that differ from the store are not protected.
+            await fill(region)
+            await expectCode(.unsupportedOperation) { try await region.collapse(on: workers) }
+            let part = AddressRange(start: region.range.start, byteCount: region.pageSize)
+            await expectCode(.unsupportedOperation) { try await region.collapse(part, on: workers) }
+            #expect(try hugeByteCount(of: region.range) == 0)
+            let free = try await pager.map(store: stores[1])
+            await fill(free)
+            #expect(try await free.collapse(on: workers).hugePages >= 2)
+            // It is written and read as before.
+            try await free.flush()
+            let value = FaultingThread { free.load(fromByteOffset: free.pageSize, as: UInt64.self) }
+            #expect(await value.value == 2)
+        }
+    }
+
+    private func fill(_ region: Region) async {
+        await FaultingThread {
+            for page in 0..<region.pageCount {
+                region.store(UInt64(page + 1), toByteOffset: page * region.pageSize)
+            }
+        }.value
+    }
+
     private func expectCode(
         _ code: PagerError.Code, _ body: () async throws -> CollapseReport
     ) async {

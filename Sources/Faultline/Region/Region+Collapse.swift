@@ -22,14 +22,16 @@ extension Region {
     /// aligned to that, of which all pages are there becomes one; missing pages stay missing, and are not asked for. Threads that
     /// touch a piece meanwhile wait for its copy, less than a millisecond.
     ///
-    /// Any task; the work is done on `workers`. Whoever drops a page of a huge page later makes small ones of it again.
+    /// Any task; the work is done on `workers`. Whoever drops a page of a huge page later makes small ones of it again; their memory
+    /// is free only when all of them have gone, or when the kernel is short of it. So regions with a ``MemoryBudget``, whose pages
+    /// leave one by one, are refused: they would take more than the budget allows.
     ///
     /// - Parameters:
     ///   - part: addresses of the region; nil for all.
     ///   - workers: one thread of it is busy with this, 0.2 ms or more for each piece.
     /// - Returns: how much of it is huge pages now. Cancelling the task ends it early.
-    /// - Throws: ``PagerError``: the region is not private memory of ordinary pages, `part` is not of it, or there is no memory
-    ///   (`system`).
+    /// - Throws: ``PagerError``: the region is not private memory of ordinary pages (`unsupportedMemory`) or has a memory budget
+    ///   (`unsupportedOperation`), `part` is not of it (`invalidRange`), or there is no memory (`system`).
     @discardableResult
     public func collapse(
         _ part: AddressRange? = nil, on workers: WorkerPool
@@ -41,6 +43,12 @@ extension Region {
         guard memoryKind == .privateAnonymous else {
             throw PagerError(
                 .unsupportedMemory, "only private memory of ordinary pages can be collapsed", range: part)
+        }
+        guard !hasBudget else {
+            throw PagerError(
+                .unsupportedOperation,
+                "pages that leave memory one by one free none of a huge page's; map the region without a memory "
+                    + "budget to collapse it", range: part)
         }
         let size = RegionState.hugePageSize
         let mask = UInt(size - 1)

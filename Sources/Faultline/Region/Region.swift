@@ -24,6 +24,8 @@ public final class Region: Sendable {
     let memoryKind: MemoryKind
     /// Which faults are the pager's.
     let modes: RegistrationModes
+    /// Pages leave memory for others, one by one (``MemoryBudget``).
+    let hasBudget: Bool
 
     init(state: RegionState, pager: Pager) {
         number = state.family.number
@@ -34,6 +36,7 @@ public final class Region: Sendable {
         hasOnlySuppliedPages = state.hasOnlySuppliedPages
         memoryKind = state.memoryKind
         modes = state.options.modes
+        hasBudget = state.paging?.budget != nil
         self.pager = pager
     }
 }

@@ -21,7 +21,8 @@ extension Reactor {
     /// Makes a reactor that the program drives, with ``run()`` or with one ``turn(waiting:)`` after another.
     ///
     /// The loop thread is the one that drives it, from its first turn on. Any thread; opens an eventfd, a timerfd and
-    /// an epoll instance.
+    /// an epoll instance. Before you let go of it, shut it down, or drive it until what lives on it is gone: a handler, a
+    /// pager or a job that refers to the reactor keeps it, and nobody else would run what ends that.
     ///
     /// - Throws: `ReactorError.Code.system` if the limit on descriptors is reached.
     public static func hosted(_ configuration: Configuration = .init()) throws(ReactorError) -> Reactor {

@@ -159,3 +159,8 @@ struct ctest_barrier *ctest_barrier_make(int count) {
 }
 
 void ctest_barrier_wait(struct ctest_barrier *barrier) { pthread_barrier_wait(&barrier->barrier); }
+
+void ctest_barrier_free(struct ctest_barrier *barrier) {
+    pthread_barrier_destroy(&barrier->barrier);
+    free(barrier);
+}

@@ -1,4 +1,5 @@
 import CTestSupport
+import EventReactor
 import FaultlineTestKit
 import Glibc
 import Testing
@@ -80,9 +81,11 @@ final class Area: Sendable {
 
     /// Keeps the pages mapped for good: where unmapping is told, whoever gave them back would wait for a reader. For exit tests.
     func keep() -> Self {
-        _ = unsafe Unmanaged.passRetained(self)
+        Self.kept.withLock { $0.append(self) }
         return self
     }
+
+    private static let kept = Lock<[Area]>([])
 
     var pageSize: Int { backing.pageSize }
     var start: UInt { main.start }

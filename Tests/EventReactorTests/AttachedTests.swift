@@ -143,6 +143,36 @@ struct AttachedTests {
         }
     }
 
+    /// In a function, so that none of its references is left when it returns.
+    private static func attachAndDetach(_ host: HostLoop, duringTurn: Bool) throws -> WeakReactor {
+        let reactor = try host.attach()
+        let kept = WeakReactor(reactor)
+        let pipe = Pipe()
+        // Refers to the reactor, as most handlers do.
+        try reactor.addDescriptor(
+            pipe.readEnd, name: "pipe", interest: .readable, handler: OnReady { _ in _ = reactor.name })
+        guard duringTurn else {
+            try reactor.detach()
+            return kept
+        }
+        reactor.execute { try? reactor.detach() }
+        return kept
+    }
+
+    @Test("A reactor keeps itself alive in the host's base, and no longer", arguments: [false, true])
+    func lifetime(duringTurn: Bool) async throws {
+        try await onThread {
+            let host = try HostLoop()
+            let before = host.eventCount
+            let kept = try Self.attachAndDetach(host, duringTurn: duringTurn)
+            if duringTurn {
+                #expect(kept.isAlive, "nobody but the base refers to it")
+                host.run { host.eventCount == before }
+            }
+            #expect(!kept.isAlive)
+        }
+    }
+
     @Test("A loop that moves to another thread takes the reactor along")
     func moved() async throws {
         let parcel = Lock<Handover?>(nil)
@@ -161,6 +191,14 @@ struct AttachedTests {
             try reactor.detach()
         }
     }
+}
+
+private struct WeakReactor {
+    private weak var reactor: Reactor?
+
+    init(_ reactor: Reactor) { self.reactor = reactor }
+
+    var isAlive: Bool { reactor != nil }
 }
 
 /// Passes a loop from one thread to another, which starts after the first has ended.

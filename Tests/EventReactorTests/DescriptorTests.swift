@@ -65,6 +65,8 @@ struct DescriptorTests {
         let pipes = (0..<2).map { _ in Pipe() }
         let log = Log<Int>()
         var sources: [DescriptorSource] = []
+        // They have the handlers, which have them.
+        defer { sources.removeAll() }
         for (number, pipe) in pipes.enumerated() {
             let handler = OnReady { _ in
                 log.append(number)

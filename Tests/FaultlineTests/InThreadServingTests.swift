@@ -246,10 +246,11 @@ private struct ExistingPages: InMemoryHandler {
 
 /// Where threads wait for each other.
 ///
-/// Sendable: it is made to be waited at by several threads. It stays for good.
+/// Sendable: it is made to be waited at by several threads. Whoever waits at it keeps it.
 @safe
 final class Barrier: @unchecked Sendable {
     private let pointer: OpaquePointer
     init(_ count: Int32) { unsafe pointer = ctest_barrier_make(count) }
+    deinit { unsafe ctest_barrier_free(pointer) }
     func wait() { unsafe ctest_barrier_wait(pointer) }
 }

@@ -68,6 +68,10 @@ extension LoopState {
 
     /// Ends the loop: on the loop thread, outside of its turns. Returns when no job is left.
     func close() {
+        // Nothing of ours is left in the host's base from here on.
+        let attached = attachedReactor
+        attachedReactor = nil
+        defer { withExtendedLifetime(attached) {} }
         closeSources()
         drain()
         attachments.removeAll()

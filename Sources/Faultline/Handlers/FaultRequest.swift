@@ -2,7 +2,8 @@ public import Userfault
 
 /// A run of adjacent pages of one region that threads wait for, with those that are to be filled ahead of them.
 ///
-/// Its properties may be read on any thread; that neither blocks nor allocates.
+/// Its properties may be read on any thread; that neither blocks nor allocates. It keeps what the region is made of, its handler
+/// included: a handler that stores requests has to let go of them.
 public struct FaultRequest: Sendable {
     /// The addresses of the pages, page-aligned.
     public let range: AddressRange

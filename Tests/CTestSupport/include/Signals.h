@@ -54,6 +54,8 @@ int ctest_resolve_in_child(void);
 struct ctest_barrier;
 struct ctest_barrier *ctest_barrier_make(int count);
 void ctest_barrier_wait(struct ctest_barrier *barrier);
+/* Waits for those who are on their way out of it (pthread_barrier_destroy(3)). */
+void ctest_barrier_free(struct ctest_barrier *barrier);
 
 _Pragma("clang assume_nonnull end")
 

@@ -100,30 +100,81 @@ struct SnapshotPauseTests {
         }
     }
 
-    @Test func `a snapshot that is cancelled during the pause lets the writers go on`() async throws {
+    /// How a snapshot ends while its writers are asked to rest.
+    enum Ending: String, CaseIterable, CustomTestStringConvertible {
+        case cancelled, shutDown, unmapped
+
+        var testDescription: String { rawValue }
+        var code: PagerError.Code { self == .cancelled ? .cancelled : .shutDown }
+    }
+
+    /// A pause that takes until it is told to end: it blocks its thread, or waits in a task that nobody cancels.
+    private struct EndlessPause {
+        let blocks: Bool
+        let isAsked = Gate()
+        let isCancelled = Gate()
+        let resumed = Gate()
+        let resumptions = Lock(0)
+        private let end = Gate()
+        private let isEnded = Lock(false)
+
+        func allowEnd() {
+            isEnded.withLock { $0 = true }
+            end.open()
+        }
+
+        var options: SnapshotOptions {
+            SnapshotOptions(
+                pauseWriters: { [self] in
+                    isAsked.open()
+                    guard blocks else {
+                        return await withTaskCancellationHandler {
+                            // Not for as long as its own task would let it.
+                            await Task { await end.wait() }.value
+                        } onCancel: {
+                            isCancelled.open()
+                        }
+                    }
+                    while !isEnded.withLock({ $0 }) { _ = usleep(100) }
+                },
+                resumeWriters: { [self] in
+                    resumptions.withLock { $0 += 1 }
+                    resumed.open()
+                })
+        }
+    }
+
+    @Test(arguments: Ending.allCases, [false, true])
+    func `a snapshot that ends during the pause does not wait for it`(
+        ending: Ending, blocks: Bool
+    ) async throws {
+        let pause = EndlessPause(blocks: blocks)
+        let target = ScriptedTarget { _ in }
         try await withPager { pager in
             let region = try await TrackedKind.supplied.map(on: pager, pages: 100)
-            let resumptions = Atomic(0)
-            let (pauses, paused) = AsyncStream.makeStream(of: Void.self)
-            let (permits, permit) = AsyncStream.makeStream(of: Void.self)
-            let options = SnapshotOptions(
-                pauseWriters: {
-                    paused.yield()
-                    // Not for as long as its own task would let it: that one is cancelled.
-                    await Task { for await _ in permits { break } }.value
-                },
-                resumeWriters: { resumptions.add(1, ordering: .relaxed) })
-            let target = ScriptedTarget { _ in }
-            let snapshot = Task { try await region.snapshot(to: target, options: options) }
-            for await _ in pauses { break }
-            snapshot.cancel()
-            permit.yield()
+            await region.fillPages(0..<100)
+            let snapshot = Task { try await region.snapshot(to: target, options: pause.options) }
+            await pause.isAsked.wait()
+            switch ending {
+            case .cancelled: snapshot.cancel()
+            case .shutDown: await pager.shutdown()
+            case .unmapped: try await pager.unmap(region)
+            }
             let error = await #expect(throws: PagerError.self) { try await snapshot.value }
-            #expect(error?.code == .cancelled)
-            #expect(resumptions.load(ordering: .relaxed) == 1)
+            #expect(error?.code == ending.code)
             #expect(target.written.isEmpty)
             #expect(target.abandoned == 1)
-            #expect(await region.isFreeToWrite())
+            #expect(pause.resumptions.withLock { $0 } == 0, "not while the writers are asked to rest")
+            if !blocks { await pause.isCancelled.wait() }
+            if ending == .cancelled {
+                #expect(await region.isFreeToWrite())
+                #expect(try await memorySnapshot(of: region).report.savedPages == 100, "and to be saved")
+            }
+            // At last they rest: nobody needs that any more.
+            pause.allowEnd()
+            await pause.resumed.wait()
+            #expect(pause.resumptions.withLock { $0 } == 1)
+            if ending == .cancelled { #expect(await region.isFreeToWrite()) }
         }
     }
 

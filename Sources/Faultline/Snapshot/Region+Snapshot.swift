@@ -32,14 +32,19 @@ extension Region {
     ) async throws(PagerError) -> SnapshotReport {
         let workers: WorkerPool
         let savers: WorkerPool
+        let pausers: WorkerPool?
         do throws(ReactorError) {
             workers = try WorkerPool(threads: 1, name: "snapshot copier")
             savers = try WorkerPool(threads: 1, name: "snapshot saver")
+            pausers = try options.pauseWriters.map { _ throws(ReactorError) in
+                try WorkerPool(threads: 1, name: "snapshot pause")
+            }
         } catch {
             throw PagerError(.reactor, "no threads for a snapshot: \(error)")
         }
         let session = SnapshotSession(
-            region: self, target: target, options: options, workers: workers, savers: savers)
+            region: self, target: target, options: options, workers: workers, savers: savers,
+            pausers: pausers)
         let task = Task(executorPreference: workers) { await session.run() }
         let result = await withTaskCancellationHandler {
             await task.value

@@ -31,11 +31,12 @@ public struct SnapshotOptions: Sendable {
     public var onProgress: (@Sendable (SnapshotProgress) -> Void)?
     /// Brings the application's writers to rest, say between two transactions, and returns when they are: what the image shows then
     /// is whole, and has what is written here. Called once, shortly before the instant, when most pages are protected
-    /// already; on a thread of the snapshot's own, which may be blocked. It may write to the region. It must return, also
-    /// when the task is cancelled meanwhile.
+    /// already; in a task and on a thread of its own, which may be blocked. It may write to the region. A snapshot that ends
+    /// meanwhile, because it is cancelled or its pager shuts down, does not wait for it: its task is cancelled, and
+    /// ``resumeWriters`` follows when it returns.
     public var pauseWriters: (@Sendable () async -> Void)?
-    /// Lets the writers go on: the instant has passed, some hundred microseconds later, or the snapshot has failed. Called once if,
-    /// and after, ``pauseWriters`` was; it must not block.
+    /// Lets the writers go on: the instant has passed, some hundred microseconds later, or the snapshot has failed. Called once
+    /// after ``pauseWriters`` has returned, also where the snapshot was over before that; it must not block.
     public var resumeWriters: (@Sendable () -> Void)?
 
     /// Options with defaults. The parameters are the properties of the same names.

@@ -9,6 +9,8 @@ struct SnapshotSession: Sendable {
     /// For everything but the saving.
     let workers: WorkerPool
     let savers: WorkerPool
+    /// For the pause, which may block, and last for longer than all else; nil where there is none.
+    let pausers: WorkerPool?
 
     private var pager: Pager { region.pager }
 
@@ -97,7 +99,7 @@ struct SnapshotSession: Sendable {
         _ core: LoopBound<SnapshotCore>, _ board: SnapshotBoard, _ staging: Mapping
     ) async throws(PagerError) -> SnapshotReport {
         let reactor = pager.reactor
-        let total = try await reachInstant(core)
+        let total = try await reachInstant(core, board)
         board.begin(total: total)
         let copier = SnapshotCopier(
             board: board, region: region.range, pageSize: region.pageSize, staging: staging,
@@ -124,17 +126,34 @@ struct SnapshotSession: Sendable {
     }
 
     /// Returns the number of pages to copy.
-    private func reachInstant(_ core: LoopBound<SnapshotCore>) async throws(PagerError) -> Int {
+    private func reachInstant(
+        _ core: LoopBound<SnapshotCore>, _ board: SnapshotBoard
+    ) async throws(PagerError) -> Int {
         let reactor = pager.reactor
         let total = try await withCheckedContinuation { continuation in
             reactor.execute { core.value.start { continuation.resume(returning: $0) } }
         }.get()
-        guard let pause = options.pauseWriters else { return total }
-        await pause()
+        guard let pausers else { return total }
+        try await pauseWriters(on: pausers, board)
         defer { options.resumeWriters?() }
         return try await withCheckedContinuation { continuation in
             reactor.execute { core.value.freeze { continuation.resume(returning: $0) } }
         }.get()
+    }
+
+    /// Returns when the writers rest. A snapshot that fails meanwhile does not wait for that: when they do, they are let go on.
+    private func pauseWriters(on pausers: WorkerPool, _ board: SnapshotBoard) async throws(PagerError) {
+        let pause = WriterPause()
+        let task = Task(executorPreference: pausers) { [options] in
+            await options.pauseWriters?()
+            if !pause.reach() { options.resumeWriters?() }
+            // Its thread may be the last to need it.
+            withExtendedLifetime(pausers) {}
+        }
+        board.whenStopped { pause.abandon() }
+        guard await !pause.wait() else { return }
+        task.cancel()
+        throw board.failure ?? .cancelled()
     }
 
     private func end(_ core: LoopBound<SnapshotCore>, because error: PagerError) async -> SnapshotReport {

@@ -175,7 +175,9 @@ extension PagerCore {
         case .retry: return
         }
         guard isReading else {
-            queue(action, part, of: region, owner: resolution.owner, failures: failures, demand: demand)
+            queue(
+                action, part, of: region, owner: resolution.owner, failures: failures, demand: demand,
+                isAhead: demand.isEmpty)
             return scheduleCommitOfAnswers()
         }
         let outcome = perform(action, part, of: region, wake: wakesAtOnce)
@@ -213,7 +215,10 @@ extension PagerCore {
     ) throws(SystemFailure) -> [Scheduler<Tag>.Piece] {
         let tag = Tag(region: region, owner: .none, failures: failures, demand: demand, giveUp: false)
         if region.operations.contains(.zero) {
-            return [Scheduler.Piece(range: range, action: .zero, pageSize: region.pageSize, tag: tag)]
+            return [
+                Scheduler.Piece(
+                    range: range, action: .zero, pageSize: region.pageSize, isAhead: demand.isEmpty, tag: tag)
+            ]
         }
         let zeroes = try zeroes(of: region)
         return region.pages(of: range).map { page in
@@ -221,18 +226,18 @@ extension PagerCore {
                 range: region.range(of: page..<page + 1),
                 action: isProtected
                     ? .copyProtected(source: zeroes.address) : .copy(source: zeroes.address),
-                pageSize: region.pageSize, tag: tag)
+                pageSize: region.pageSize, isAhead: demand.isEmpty, tag: tag)
         }
     }
 
     private func queue(
         _ action: Scheduler<Tag>.Action, _ range: AddressRange, of region: RegionState,
-        owner: Resolution.Owner, failures: Int, demand: Range<Int>
+        owner: Resolution.Owner, failures: Int, demand: Range<Int>, isAhead: Bool
     ) {
         hold(owner)
         scheduler.add(
             Scheduler.Piece(
-                range: range, action: action, pageSize: region.pageSize,
+                range: range, action: action, pageSize: region.pageSize, isAhead: isAhead,
                 tag: Tag(region: region, owner: owner, failures: failures, demand: demand, giveUp: false)))
     }
 
@@ -244,11 +249,11 @@ extension PagerCore {
     ) {
         // A commit may leave something pending, say the poisoning of what it was refused: the answer that is at hand must
         // meet its own piece.
-        while scheduler.hasPending { commit() }
+        while scheduler.hasAwaited { commitAwaited() }
         flushWakes()
-        queue(action, range, of: region, owner: owner, failures: failures, demand: demand)
+        queue(action, range, of: region, owner: owner, failures: failures, demand: demand, isAhead: false)
         knownOutcome = (outcome, wakesAtOnce)
-        commit()
+        commitAwaited()
     }
 }
 

@@ -11,13 +11,27 @@ extension PagerCore: EndOfTurnWork {
         guard lifecycle != .closed else { return }
         commit()
         if lifecycle == .draining { closeIfDrained() }
+        if hasHeldPrefetches { goOnWithPrefetches() }
     }
 
-    /// Carries out what is pending: copies first, in ascending order, then the wakes.
+    /// Carries out what is pending: first what threads wait for, then some of what nobody does; the rest in the next turn, after the
+    /// faults that have come by then.
     func commit() {
         defer { if !answeredPrefetches.isEmpty { resumePrefetches() } }
         guard scheduler.hasPending else { return flushWakes() }
-        let pages = scheduler.beginCommit()
+        commitAwaited()
+        guard scheduler.hasAhead, lifecycle != .closed else { return }
+        carryOut(scheduler.beginCommit(ahead: PrefetchPace.largestChunk))
+        if scheduler.hasAhead, lifecycle != .closed { scheduleCommit() }
+    }
+
+    /// Carries out what threads wait for.
+    func commitAwaited() {
+        if scheduler.hasAwaited { carryOut(scheduler.beginCommit()) } else { flushWakes() }
+    }
+
+    /// Carries out a batch: copies first, in ascending order, then the wakes.
+    private func carryOut(_ pages: Int) {
         let wakesAtOnce = configuration.wakePolicy.wakesAtOnce(pages: pages)
         statistics.commits += 1
         isCommitting = true
@@ -199,7 +213,11 @@ extension PagerCore: EndOfTurnWork {
 
     func retryParked() {
         parkedTimer = nil
-        for piece in parked { scheduler.add(piece) }
+        for var piece in parked {
+            // What has waited so long goes first.
+            piece.isAhead = false
+            scheduler.add(piece)
+        }
         parked.removeAll(keepingCapacity: true)
         scheduleCommit()
     }

@@ -8,7 +8,9 @@ extension PagerCore {
         report: (@Sendable (PrefetchProgress) -> Void)?
     ) -> Int {
         lastPrefetch += 1
-        let prefetch = Prefetch(lastPrefetch, region, runs, report: report)
+        let prefetch = Prefetch(
+            lastPrefetch, region, runs, faultCount: faultCounter.count, report: report)
+        faultCounter.watchers += 1
         prefetch.waiter = waiter
         prefetches[prefetch.number] = prefetch
         schedule(prefetch)
@@ -21,13 +23,29 @@ extension PagerCore {
         if prefetch.open == 0 { end(prefetch) }
     }
 
-    /// One chunk in a turn of its own: faults, sockets and timers come in between.
     private func schedule(_ prefetch: Prefetch) {
-        guard !prefetch.isScheduled else { return }
+        guard !prefetch.isScheduled, !prefetch.isHeldBack else { return }
         prefetch.isScheduled = true
         let core = LoopBound(self, on: reactor)
         let number = prefetch.number
         reactor.execute { core.value.advancePrefetch(number) }
+    }
+
+    /// Lets faults, sockets and timers come in between: it goes on in the next turn, after this one's commit.
+    private func holdBack(_ prefetch: Prefetch) {
+        guard !prefetch.isHeldBack else { return }
+        prefetch.isHeldBack = true
+        hasHeldPrefetches = true
+        scheduleCommit()
+    }
+
+    /// At the end of a turn.
+    func goOnWithPrefetches() {
+        hasHeldPrefetches = false
+        for prefetch in prefetches.values where prefetch.isHeldBack {
+            prefetch.isHeldBack = false
+            schedule(prefetch)
+        }
     }
 
     private func advancePrefetch(_ number: Int) {
@@ -38,6 +56,9 @@ extension PagerCore {
             if prefetch.open == 0 { end(prefetch) }
             return
         }
+        // Answers that wait to be carried out are under way as well.
+        guard scheduler.pagesAhead < prefetch.pace.pages else { return holdBack(prefetch) }
+        let answersAtOnce = statistics.synchronousAnswers
         for run in prefetch.takeChunk() {
             noteInstalled(run, of: prefetch.region)
             prefetch.progress.skippedPages += run.count
@@ -49,7 +70,11 @@ extension PagerCore {
         prefetch.report?(prefetch.progress)
         if prefetch.isExhausted {
             if prefetch.open == 0 { end(prefetch) }
-        } else if prefetch.open < Prefetch.width {
+        } else if statistics.synchronousAnswers != answersAtOnce {
+            prefetch.pace.answered(
+                after: 0, now: reactor.clock.now.nanoseconds, faultCount: faultCounter.count)
+            holdBack(prefetch)
+        } else if prefetch.open < prefetch.pace.width {
             schedule(prefetch)
         }
     }
@@ -81,18 +106,21 @@ extension PagerCore {
     }
 
     /// A request of a prefetch has its answer.
-    func prefetchAnswered(_ number: Int) {
-        guard let prefetch = prefetches[number] else { return }
-        prefetch.open -= 1
+    func prefetchAnswered(_ ticket: RequestTicket) {
+        guard let prefetch = prefetches[ticket.cause.prefetch] else { return }
+        prefetch.answered(ticket, reactor.clock, faultCount: faultCounter.count)
         if prefetch.isExhausted || prefetch.isCancelled {
             if prefetch.open == 0 { end(prefetch) }
-        } else if prefetch.open < Prefetch.width {
+        } else if prefetch.open < prefetch.pace.width {
             schedule(prefetch)
         }
     }
 
     func end(_ prefetch: Prefetch) {
-        guard prefetches.removeValue(forKey: prefetch.number) != nil, prefetch.waiter != nil else { return }
+        guard prefetches.removeValue(forKey: prefetch.number) != nil else { return }
+        faultCounter.watchers -= 1
+        guard prefetch.waiter != nil else { return }
+        prefetch.end = scheduler.endAhead
         answeredPrefetches.append(prefetch)
         // Otherwise the answers, or some of them, are still to be carried out.
         if !scheduler.hasPending { resumePrefetches() }
@@ -101,8 +129,9 @@ extension PagerCore {
     /// Lets those go on whose pages are there now.
     func resumePrefetches() {
         guard parked.isEmpty, !answeredPrefetches.isEmpty else { return }
-        for prefetch in answeredPrefetches { prefetch.resume() }
-        answeredPrefetches.removeAll()
+        let done = scheduler.startAhead
+        for prefetch in answeredPrefetches where prefetch.end <= done { prefetch.resume() }
+        answeredPrefetches.removeAll { $0.end <= done }
     }
 
     /// The region goes, or all of them: nobody is left waiting.

@@ -107,7 +107,7 @@ extension PagerCore {
     private func start(_ pages: Range<Int>, of region: RegionState, cause: FaultCause, failures: Int) {
         let ticket = RequestTicket(link: link, region: region, pages: pages, cause: cause, failures: failures)
         open.add(ticket)
-        if cause.prefetch != 0 { prefetches[cause.prefetch]?.open += 1 }
+        if cause.prefetch != 0 { prefetches[cause.prefetch]?.asked(ticket, reactor.clock) }
         // A handler that does not suspend has answered when this returns.
         let runner = idleRunners.popLast() ?? HandlerRunner(reactor, link)
         // Asked here, since the call of a closure in another module is felt by every fault.
@@ -127,7 +127,7 @@ extension PagerCore {
     /// The task of a request has an answer.
     func finish(_ ticket: RequestTicket, _ resolution: Resolution) {
         guard open.remove(ticket) else { return }
-        defer { if ticket.cause.prefetch != 0 { prefetchAnswered(ticket.cause.prefetch) } }
+        defer { if ticket.cause.prefetch != 0 { prefetchAnswered(ticket) } }
         if isReading, ticket.supplied.isEmpty, ticket.failures == 0, ticket.cause.kind == .missing,
             let kernel,
             installAtOnce(
@@ -147,7 +147,7 @@ extension PagerCore {
     /// The task of a request has failed.
     func fail(_ ticket: RequestTicket, _ error: any Error) {
         guard open.remove(ticket) else { return }
-        defer { if ticket.cause.prefetch != 0 { prefetchAnswered(ticket.cause.prefetch) } }
+        defer { if ticket.cause.prefetch != 0 { prefetchAnswered(ticket) } }
         let settled = settleAltered(
             ticket.pages, of: ticket.region, kind: ticket.cause.kind, supplied: ticket.supplied)
         ticket.pages.forEachPart(outside: settled) { part in

@@ -80,7 +80,7 @@ extension PagerCore {
             retryTimers.removeValue(forKey: timer)
             reactor.cancelTimer(timer)
         }
-        if ticket.cause.prefetch != 0 { prefetchAnswered(ticket.cause.prefetch) }
+        if ticket.cause.prefetch != 0 { prefetchAnswered(ticket) }
     }
 
     /// Takes a region out of service of which nothing is left, nor to come.

@@ -60,6 +60,8 @@ final class PagerCore {
     var backlog: [Fault] = []
     /// The registered ranges of this process's memory.
     let registered: RegisteredRanges
+    /// What prefetches yield to.
+    let faultCounter: FaultCounter
     /// The addresses that are served; a region of which a part has gone has several ranges.
     var regions = RangeIndex<RegionState>()
 
@@ -113,6 +115,8 @@ final class PagerCore {
     var prefetches: [Int: Prefetch] = [:]
     /// Those whose answers have come and may have to be carried out yet.
     var answeredPrefetches: [Prefetch] = []
+    /// Some go on at the end of the turn.
+    var hasHeldPrefetches = false
     var lastPrefetch = 0
     var suspects = SuspectPages()
     var budgets: [ObjectIdentifier: BudgetState] = [:]
@@ -142,6 +146,7 @@ final class PagerCore {
         self.link = link
         events = kernel.features.intersection(.events)
         registered = reactor.attachment { RegisteredRanges() }
+        faultCounter = reactor.attachment { FaultCounter() }
         served = isForeign ? RegisteredRanges() : registered
         self.isForeign = isForeign
         let capacity = configuration.messagesPerRead

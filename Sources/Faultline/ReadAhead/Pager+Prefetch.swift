@@ -3,8 +3,8 @@ internal import Userfault
 
 extension Pager {
     /// Fills every page that is missing in any region, in ascending order, wherever it has been moved to meanwhile, and returns
-    /// when none is missing nor being supplied any more: then nothing depends on the handlers. Faults go first: a chunk of pages
-    /// is taken in each turn of the reactor. Any thread; cancelling the task ends it early.
+    /// when none is missing nor being supplied any more: then nothing depends on the handlers. Faults go first, as in
+    /// ``ServedRegion/prefetch(_:progress:)-(AddressRange?,_)``. Any thread; cancelling the task ends it early.
     ///
     /// Pages whose contents the application drops, or that it unmaps, need no filling. Neither do those of forked children,
     /// which have pagers of their own, nor regions over stores, whose pages go again. Regions that are made meanwhile may be

@@ -1,3 +1,5 @@
+import EventReactor
+
 /// How far a prefetch has come: see ``ServedRegion/prefetch(_:progress:)-(AddressRange?,_)``.
 public struct PrefetchProgress: Hashable, Sendable {
     /// The pages that it is about.
@@ -51,15 +53,17 @@ final class Prefetch {
     var open = 0
     var isCancelled = false
     var isScheduled = false
+    /// Asks for nothing before what it has asked for is there, and all others have had their turn.
+    var isHeldBack = false
+    /// The place in the scheduler's queue of the first piece that is not its own any more, once it has ended.
+    var end = 0
     var waiter: CheckedContinuation<PrefetchProgress, Never>?
-
-    /// Pages that are asked for before others have their turn.
-    static let chunk = 256
-    /// Requests that may be open at a time.
-    static let width = 4
+    var pace: PrefetchPace
+    /// The request whose time is taken, and when it was asked for.
+    private var sample: (ticket: RequestTicket, start: Int64)?
 
     init(
-        _ number: Int, _ region: RegionState, _ runs: [Range<Int>],
+        _ number: Int, _ region: RegionState, _ runs: [Range<Int>], faultCount: Int,
         report: (@Sendable (PrefetchProgress) -> Void)?
     ) {
         self.number = number
@@ -67,9 +71,23 @@ final class Prefetch {
         rest = runs.reversed()
         progress = PrefetchProgress(pageCount: runs.reduce(0) { $0 + $1.count })
         self.report = report
+        pace = PrefetchPace(pageSize: region.pageSize, faultCount: faultCount)
     }
 
     var isExhausted: Bool { rest.isEmpty }
+
+    func asked(_ ticket: RequestTicket, _ clock: ReactorClock) {
+        open += 1
+        if sample == nil { sample = (ticket, clock.now.nanoseconds) }
+    }
+
+    func answered(_ ticket: RequestTicket, _ clock: ReactorClock, faultCount: Int) {
+        open -= 1
+        guard let sample, sample.ticket === ticket else { return }
+        let now = clock.now.nanoseconds
+        pace.answered(after: now - sample.start, now: now, faultCount: faultCount)
+        self.sample = nil
+    }
 
     func resume() {
         waiter?.resume(returning: progress)
@@ -78,10 +96,11 @@ final class Prefetch {
 
     /// Takes the next pages in order, no more than a chunk, and puts neighbours together: they cost one request.
     func takeChunk() -> [Range<Int>] {
+        let chunk = pace.chunk
         var taken: [Range<Int>] = []
         var count = 0
-        while count < Self.chunk, let run = rest.popLast() {
-            let part = run.lowerBound..<min(run.upperBound, run.lowerBound + Self.chunk - count)
+        while count < chunk, let run = rest.popLast() {
+            let part = run.lowerBound..<min(run.upperBound, run.lowerBound + chunk - count)
             if part != run { rest.append(part.upperBound..<run.upperBound) }
             taken.append(part)
             count += part.count

@@ -33,12 +33,17 @@ package struct Scheduler<Tag> {
         package var range: AddressRange
         package var action: Action
         package var pageSize: Int
+        /// Nobody was seen waiting for it.
+        package var isAhead: Bool
+        /// Its place among those; given when it is added for the first time.
+        fileprivate var place = 0
         package var tag: Tag
 
-        package init(range: AddressRange, action: Action, pageSize: Int, tag: Tag) {
+        package init(range: AddressRange, action: Action, pageSize: Int, isAhead: Bool = false, tag: Tag) {
             self.range = range
             self.action = action
             self.pageSize = pageSize
+            self.isAhead = isAhead
             self.tag = tag
         }
     }
@@ -68,6 +73,9 @@ package struct Scheduler<Tag> {
 
     private let mayJoin: (Tag, Tag) -> Bool
     private var pending: [Piece] = []
+    /// Those that nobody was seen waiting for, in the order in which they came.
+    private var ahead: [Piece] = []
+    private var lastPlace = 0
     private var batch: [Piece] = []
     /// The pieces of the run under way, as positions in `batch`, its end, and the next byte to do.
     private var run = 0..<0
@@ -83,33 +91,72 @@ package struct Scheduler<Tag> {
 
     private var pageSize: Int { batch[run.lowerBound].pageSize }
 
-    package var hasPending: Bool { !pending.isEmpty }
-    package var pendingCount: Int { pending.count }
+    package var hasPending: Bool { !pending.isEmpty || !ahead.isEmpty }
+    package var pendingCount: Int { pending.count + ahead.count }
+    package var hasAwaited: Bool { !pending.isEmpty }
+    package var hasAhead: Bool { !ahead.isEmpty }
+    /// The pages that nobody was seen waiting for.
+    package var pagesAhead: Int { ahead.reduce(0) { $0 + $1.range.byteCount / $1.pageSize } }
+    /// The place of the first piece that nobody was seen waiting for, and of the next one to come.
+    package var startAhead: Int { ahead.first?.place ?? endAhead }
+    package var endAhead: Int { lastPlace + 1 }
     /// The positions of the pieces that the run under way is made of.
     package var runPieces: Range<Int> { run }
     package var isCommitting: Bool { run.upperBound < batch.count || position < runEnd }
 
     package mutating func add(_ piece: Piece) {
         assert(piece.range.byteCount > 0 && piece.range.byteCount % piece.pageSize == 0)
-        pending.append(piece)
+        guard piece.isAhead else { return pending.append(piece) }
+        ahead.append(piece)
+        guard piece.place == 0 else { return }
+        lastPlace += 1
+        ahead[ahead.count - 1].place = lastPlace
     }
 
     /// Takes back what is pending and fulfils a condition.
     package mutating func removePending(where condition: (Piece) -> Bool) {
         pending.removeAll(where: condition)
+        ahead.removeAll(where: condition)
     }
 
     /// Takes back all that is pending.
     package mutating func takePending() -> [Piece] {
-        defer { pending.removeAll(keepingCapacity: true) }
-        return pending
+        defer {
+            pending.removeAll(keepingCapacity: true)
+            ahead.removeAll(keepingCapacity: true)
+        }
+        return pending + ahead
     }
 
-    /// Takes what is pending as the batch to commit. Returns the number of pages in it.
+    /// Takes what threads wait for as the batch to commit. Returns the number of pages in it.
     package mutating func beginCommit() -> Int {
         assert(!isCommitting)
         batch.removeAll(keepingCapacity: true)
         swap(&batch, &pending)
+        return startBatch()
+    }
+
+    /// Takes pieces that nobody was seen waiting for as the batch to commit, the oldest first: as many as reach `limit` pages.
+    /// Returns the number of pages in it.
+    package mutating func beginCommit(ahead limit: Int) -> Int {
+        assert(!isCommitting)
+        batch.removeAll(keepingCapacity: true)
+        var pages = 0
+        var count = 0
+        while count < ahead.count, pages < limit {
+            pages += ahead[count].range.byteCount / ahead[count].pageSize
+            count += 1
+        }
+        if count == ahead.count {
+            swap(&batch, &ahead)
+        } else {
+            batch.append(contentsOf: ahead[..<count])
+            ahead.removeFirst(count)
+        }
+        return startBatch()
+    }
+
+    private mutating func startBatch() -> Int {
         run = 0..<0
         runEnd = 0
         position = 0

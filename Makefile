@@ -65,9 +65,9 @@ sanitize: sanitize-thread sanitize-address ## Run every test under the thread an
 sanitize-thread: dependencies ## Run every test under the thread sanitizer
 	$(SWIFT) test --sanitize=thread --no-parallel -Xswiftc -DSANITIZED --disable-xctest --scratch-path .build-tsan $(BUILD_FLAGS) $(ARGS)
 
-# With the leak check, at the end of the test process and of each one that an exit test or a fork makes: what nothing refers to any
-# more, such as objects that keep each other alive, fails it. Two rows of the stack of what the Swift runtime itself hides
-# are left out. The check stops its own process (ptrace(2)): where that is forbidden, ASAN_OPTIONS=detect_leaks=0 does without.
+# With the leak check: what nothing refers to any more when the test process ends, or one that an exit test starts, such as objects
+# that keep each other alive, fails it. scripts/leaks.supp has what it cannot see. The check stops its own process (ptrace(2));
+# where that is forbidden, ASAN_OPTIONS=detect_leaks=0 does without it.
 ASAN_OPTIONS ?= detect_leaks=1
 LSAN_OPTIONS = suppressions=$(CURDIR)/scripts/leaks.supp:print_suppressions=0
 

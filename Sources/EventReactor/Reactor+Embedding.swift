@@ -11,11 +11,20 @@ extension Reactor {
         }
         let reactor = Reactor(loop)
         // The thread holds the loop, not the reactor: letting go of the reactor ends it.
-        let thread = try LoopThread.start(name: configuration.name, processor: configuration.processor) {
-            loop.runUntilStopped()
+        do throws(ReactorError) {
+            let thread = try LoopThread.start(name: configuration.name, processor: configuration.processor) {
+                loop.runUntilStopped()
+            }
+            loop.lifecycle.withLock { $0.setThread(thread) }
+            return reactor
+        } catch {
+            // As if it were hosted and nobody drove it: it has no thread that could close it.
+            if case .closeHere = loop.lifecycle.withLock({ $0.requestStop(isHosted: true) }) {
+                loop.bindToCurrentThread()
+                loop.close()
+            }
+            throw error
         }
-        loop.lifecycle.withLock { $0.setThread(thread) }
-        return reactor
     }
 
     /// Makes a reactor that the program drives, with ``run()`` or with one ``turn(waiting:)`` after another.

@@ -173,6 +173,13 @@ struct ShutdownTests {
                 await hosted.shutdown()
             }
             precondition(count("/proc/self/fd") == descriptors, "descriptors leak at shutdown")
+            var impossible = Reactor.Configuration()
+            impossible.processor = 1 << 20
+            for _ in 0..<20 {
+                let reactor = try? Reactor.start(impossible)
+                precondition(reactor == nil, "there is no such processor")
+            }
+            precondition(count("/proc/self/fd") == descriptors, "descriptors leak where no thread starts")
             for _ in 0..<20 {
                 _ = try Reactor.start()
                 _ = try Reactor.hosted()

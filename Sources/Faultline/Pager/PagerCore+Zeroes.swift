@@ -30,4 +30,43 @@ extension PagerCore {
         }
         return true
     }
+
+    /// Huge pages cannot be had as zero pages, nor protected ones: zeroes are copied to them.
+    func copyZeroes(
+        _ range: AddressRange, of region: RegionState, isProtected: Bool, failures: Int, demand: Range<Int>
+    ) {
+        do {
+            for piece in try zeroPieces(
+                range, of: region, isProtected: isProtected, failures: failures, demand: demand)
+            {
+                scheduler.add(piece)
+            }
+            scheduleCommit()
+        } catch {
+            let cause = FaultCause(kind: .missing, isWrite: false, demand: demand)
+            fail(region.pages(of: range), of: region, error: error, cause: cause, failures: failures + 1)
+        }
+    }
+
+    /// What makes `range` zero, whatever the kernel offers for it.
+    func zeroPieces(
+        _ range: AddressRange, of region: RegionState, isProtected: Bool = false, failures: Int,
+        demand: Range<Int>
+    ) throws(SystemFailure) -> [Scheduler<Tag>.Piece] {
+        let tag = Tag(region: region, owner: .none, failures: failures, demand: demand, giveUp: false)
+        if region.operations.contains(.zero) {
+            return [
+                Scheduler.Piece(
+                    range: range, action: .zero, pageSize: region.pageSize, isAhead: demand.isEmpty, tag: tag)
+            ]
+        }
+        let zeroes = try zeroes(of: region)
+        return region.pages(of: range).map { page in
+            Scheduler.Piece(
+                range: region.range(of: page..<page + 1),
+                action: isProtected
+                    ? .copyProtected(source: zeroes.address) : .copy(source: zeroes.address),
+                pageSize: region.pageSize, isAhead: demand.isEmpty, tag: tag)
+        }
+    }
 }

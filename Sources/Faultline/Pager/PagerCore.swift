@@ -3,9 +3,10 @@ import Userfault
 
 /// The pager's state and its road from message to wake. Touched on the loop's thread only.
 ///
-/// The topics are in files of their own: reading and admitting (`+Admit`), asking the handler (`+Resolve`),
-/// committing and waking (`+Commit`), failures (`+Failure`), regions coming and going (`+Regions`), changes of the address
-/// space (`+Events`, `+Unmap`, `+Remap`, `+Growth`, `+Fork`), the end (`+Shutdown`).
+/// The topics are in files of their own: reading messages (`+Reading`), admitting faults (`+Admit`), asking the handler
+/// (`+Resolve`), its answers (`+Answer`, `+Enqueue`, `+Zeroes`), committing and waking (`+Scheduling`, `+Commit`), failures
+/// (`+Failure`), regions coming and going (`+Regions`), changes of the address space (`+Events`, `+Unmap`, `+Remap`, `+Growth`,
+/// `+Fork`), the end (`+Shutdown`).
 final class PagerCore {
     /// What travels with each piece through the scheduler.
     struct Tag {
@@ -103,8 +104,6 @@ final class PagerCore {
     var retryTimers: [TimerID: RequestTicket] = [:]
     /// Answers that are held back are carried out when it fires.
     var gatherTimer: TimerID?
-    /// As many of them are not held back any longer.
-    static let gatherLimit = 64
     var isCommitting = false
     /// The pager is being made, and its first regions are taken in. Messages that are there already are about them: they are
     /// read afterwards.
@@ -201,50 +200,5 @@ final class PagerCore {
         guard let entry = regions.entry(at: address) else { return nil }
         (lastPiece, lastRegion) = entry
         return lastRegion
-    }
-
-    func begin(_ pages: Range<Int>, of region: RegionState) {
-        region.table.begin(pages)
-        statistics.inFlightPages += pages.count
-    }
-
-    func scheduleCommit() {
-        // While faults are being read, the commit follows at the end of that.
-        guard !isCommitScheduled, !isReading else { return }
-        isCommitScheduled = true
-        reactor.scheduleEndOfTurn(self)
-    }
-
-    /// An answer has come while no faults are being read. Others are to come, with which it may be carried out.
-    func scheduleCommitOfAnswers() {
-        let delay = configuration.gatherDelay
-        guard delay > .zero, !open.tickets.isEmpty, lifecycle == .serving,
-            scheduler.pendingCount < Self.gatherLimit, !isReading, !isCommitScheduled
-        else { return scheduleCommit() }
-        if gatherTimer == nil { gatherTimer = reactor.startTimer(after: delay, self) }
-    }
-}
-
-/// The ranges registered by all pagers of one reactor, and whose they are: copying from one of them would make the loop wait
-/// for itself.
-final class RegisteredRanges {
-    struct Owner {
-        /// A pager takes its ranges out before it goes, unless others share them.
-        unowned let core: PagerCore
-        var isShared = false
-
-        /// Whether `part` is served no longer; what several share is not given up.
-        func giveUp(_ part: AddressRange, isFresh: Bool) -> Bool {
-            !isShared && core.giveUp(part, isFresh: isFresh)
-        }
-    }
-
-    /// How many stripes of a striped region are served here, by its first address.
-    var shares: [UInt: Int] = [:]
-    private let storage = Confined(RangeIndex<Owner>())
-
-    var index: RangeIndex<Owner> {
-        _read { yield storage.value }
-        _modify { yield &storage.value }
     }
 }

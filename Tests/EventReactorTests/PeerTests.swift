@@ -167,7 +167,7 @@ struct PeerTests {
                         #expect(second.descriptors.count == 2)
                         #expect(try await socket.receive() == nil)
                     }
-                    _ = hold.isTheLast()
+                    _ = hold.isTheLast(within: 0)
                 }
                 await reactor.shutdown()
                 #expect(witness.isTheLast())

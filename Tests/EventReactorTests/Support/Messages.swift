@@ -52,11 +52,12 @@ final class Witness: Sendable {
 
     deinit { close(readEnd) }
 
-    /// Closes the own writing end, once. True if that was the last: no copy of it is left anywhere.
-    func isTheLast() -> Bool {
+    /// Closes the own writing end, once. True if that was the last: no copy of it is left anywhere, but for those that forks of
+    /// other tests have for a moment.
+    func isTheLast(within milliseconds: CInt = 20_000) -> Bool {
         close(writeEnd)
         var entry = pollfd(fd: readEnd, events: Int16(POLLIN), revents: 0)
-        return unsafe poll(&entry, 1, 0) == 1 && entry.revents == Int16(POLLHUP)
+        return unsafe poll(&entry, 1, milliseconds) == 1 && entry.revents == Int16(POLLHUP)
     }
 }
 

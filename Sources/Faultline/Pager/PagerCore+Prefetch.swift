@@ -4,12 +4,14 @@ import Userfault
 extension PagerCore {
     /// Begins to fill runs of pages that nobody waits for yet.
     func prefetch(
-        _ runs: [Range<Int>], of region: RegionState, waiter: CheckedContinuation<PrefetchProgress, Never>?,
+        _ runs: [Range<Int>], of region: RegionState, isInOrderOfUse: Bool = false,
+        waiter: CheckedContinuation<PrefetchProgress, Never>?,
         report: (@Sendable (PrefetchProgress) -> Void)?
     ) -> Int {
         lastPrefetch += 1
         let prefetch = Prefetch(
-            lastPrefetch, region, runs, faultCount: faultCounter.count, report: report)
+            lastPrefetch, region, runs, isInOrderOfUse: isInOrderOfUse, faultCount: faultCounter.count,
+            report: report)
         faultCounter.watchers += 1
         prefetch.waiter = waiter
         prefetches[prefetch.number] = prefetch
@@ -71,7 +73,7 @@ extension PagerCore {
         if prefetch.isExhausted {
             if prefetch.open == 0 { end(prefetch) }
         } else if statistics.synchronousAnswers != answersAtOnce {
-            prefetch.pace.answered(
+            prefetch.note(
                 after: 0, now: reactor.clock.now.nanoseconds, faultCount: faultCounter.count)
             holdBack(prefetch)
         } else if prefetch.open < prefetch.pace.width {

@@ -51,7 +51,7 @@ extension Pager {
 
     /// Runs a prefetch of what `choose` finds on the loop's thread.
     func prefetch(
-        _ progress: (@Sendable (PrefetchProgress) -> Void)?,
+        _ progress: (@Sendable (PrefetchProgress) -> Void)?, isInOrderOfUse: Bool = false,
         of choose: @escaping @Sendable (PagerCore) -> (region: RegionState, runs: [Range<Int>])?
     ) async -> PrefetchProgress {
         let (reactor, core) = (self.reactor, self.core)
@@ -63,7 +63,8 @@ extension Pager {
                         return continuation.resume(returning: PrefetchProgress(pageCount: 0))
                     }
                     handle.number = core.value.prefetch(
-                        runs, of: region, waiter: continuation, report: progress)
+                        runs, of: region, isInOrderOfUse: isInOrderOfUse, waiter: continuation,
+                        report: progress)
                 }
             }
         } onCancel: {

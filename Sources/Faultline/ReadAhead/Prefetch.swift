@@ -58,12 +58,14 @@ final class Prefetch {
     /// The place in the scheduler's queue of the first piece that is not its own any more, once it has ended.
     var end = 0
     var waiter: CheckedContinuation<PrefetchProgress, Never>?
-    var pace: PrefetchPace
+    private(set) var pace: PrefetchPace
+    /// What threads wait for comes next anyway: it does not go slower for their faults.
+    private let isInOrderOfUse: Bool
     /// The request whose time is taken, and when it was asked for.
     private var sample: (ticket: RequestTicket, start: Int64)?
 
     init(
-        _ number: Int, _ region: RegionState, _ runs: [Range<Int>], faultCount: Int,
+        _ number: Int, _ region: RegionState, _ runs: [Range<Int>], isInOrderOfUse: Bool, faultCount: Int,
         report: (@Sendable (PrefetchProgress) -> Void)?
     ) {
         self.number = number
@@ -71,7 +73,8 @@ final class Prefetch {
         rest = runs.reversed()
         progress = PrefetchProgress(pageCount: runs.reduce(0) { $0 + $1.count })
         self.report = report
-        pace = PrefetchPace(pageSize: region.pageSize, faultCount: faultCount)
+        self.isInOrderOfUse = isInOrderOfUse
+        pace = PrefetchPace(pageSize: region.pageSize, faultCount: isInOrderOfUse ? 0 : faultCount)
     }
 
     var isExhausted: Bool { rest.isEmpty }
@@ -85,8 +88,13 @@ final class Prefetch {
         open -= 1
         guard let sample, sample.ticket === ticket else { return }
         let now = clock.now.nanoseconds
-        pace.answered(after: now - sample.start, now: now, faultCount: faultCount)
+        note(after: now - sample.start, now: now, faultCount: faultCount)
         self.sample = nil
+    }
+
+    /// Takes note of an answer.
+    func note(after time: Int64, now: Int64, faultCount: Int) {
+        pace.answered(after: time, now: now, faultCount: isInOrderOfUse ? 0 : faultCount)
     }
 
     func resume() {

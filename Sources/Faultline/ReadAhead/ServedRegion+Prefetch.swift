@@ -51,7 +51,8 @@ extension ServedRegion {
                 range: range)
         }
         let all = 0..<pageCount
-        return try await run(trace.runs.map { $0.clamped(to: all) }.filter { !$0.isEmpty }, progress)
+        let runs = trace.runs.map { $0.clamped(to: all) }.filter { !$0.isEmpty }
+        return try await run(runs, isInOrderOfUse: true, progress)
     }
 
     /// As ``prefetch(_:progress:)-(AddressRange?,_)``, without waiting for it (what `MADV_WILLNEED` asks for). Any thread; does not
@@ -99,12 +100,15 @@ extension ServedRegion {
     }
 
     private func run(
-        _ runs: [Range<Int>], _ progress: (@Sendable (PrefetchProgress) -> Void)?
+        _ runs: [Range<Int>], isInOrderOfUse: Bool = false,
+        _ progress: (@Sendable (PrefetchProgress) -> Void)?
     ) async throws(PagerError) -> PrefetchProgress {
         let number = self.number
         try await pager.onCore { core, _ throws(PagerError) in
             guard core.lifecycle == .serving, core.servedRegion(number) != nil else { throw .shutDown() }
         }
-        return await pager.prefetch(progress) { core in core.servedRegion(number).map { ($0, runs) } }
+        return await pager.prefetch(progress, isInOrderOfUse: isInOrderOfUse) { core in
+            core.servedRegion(number).map { ($0, runs) }
+        }
     }
 }

@@ -142,9 +142,7 @@ struct ConnectionCancellationTests {
     @Test("Nothing is leaked, however connections, listeners and reactors end")
     func descriptors() async {
         await #expect(processExitsWith: .exitCode(0)) {
-            // Whatever opens descriptors for the process itself.
-            let first = try Reactor.start()
-            await first.shutdown()
+            try await openRuntimeDescriptors()
             let before = openDescriptorCount()
             for waiting in Waiting.allCases {
                 let stage = try await Stage()

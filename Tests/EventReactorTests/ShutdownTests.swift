@@ -160,9 +160,7 @@ struct ShutdownTests {
                 while unsafe readdir(handle) != nil { number += 1 }
                 return number
             }
-            // Swift's own threads and descriptors come first.
-            await Task.detached {}.value
-            await (try Reactor.start()).shutdown()
+            try await openRuntimeDescriptors()
             let descriptors = count("/proc/self/fd")
             for _ in 0..<20 {
                 let reactor = try Reactor.start()

@@ -53,6 +53,15 @@ func pattern(_ count: Int, from start: Int = 0) -> [UInt8] {
     (start..<start + count).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8) }
 }
 
+/// Has Swift's runtime open what it opens once, at its own time: the pool's threads, and a timerfd for each clock that somebody
+/// sleeps by, as the time limit of a test does. For those who count descriptors.
+func openRuntimeDescriptors() async throws {
+    await Task.detached {}.value
+    try await Task.sleep(for: .milliseconds(1), clock: .continuous)
+    try await Task.sleep(for: .milliseconds(1), clock: .suspending)
+    await (try Reactor.start()).shutdown()
+}
+
 /// Descriptors that this process has open.
 func openDescriptorCount() -> Int {
     guard let directory = unsafe opendir("/proc/self/fd") else { return -1 }

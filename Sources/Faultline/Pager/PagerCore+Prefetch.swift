@@ -33,6 +33,18 @@ extension PagerCore {
         reactor.execute { core.value.advancePrefetch(number) }
     }
 
+    /// Counts the faults that prefetches yield to: those on pages that are not being brought already, nor are about to be. A thread
+    /// that follows a prefetch would not be helped by less of it.
+    func countArrivals() {
+        for fault in arrivals {
+            guard let region = region(at: fault.address) else { continue }
+            let page = region.page(of: fault.address)
+            if fault.kind == .missing, !region.table.isMissing(page) { continue }
+            if prefetches.values.contains(where: { $0.region === region && $0.isNext(page) }) { continue }
+            faultCounter.count &+= 1
+        }
+    }
+
     /// Lets faults, sockets and timers come in between: it goes on in the next turn, after this one's commit.
     private func holdBack(_ prefetch: Prefetch) {
         guard !prefetch.isHeldBack else { return }

@@ -12,7 +12,7 @@ extension PagerCore: ReadinessHandler {
         readFaults(kernel)
         // Who causes an event waits until it is read, also now; who waits for a page is let go at the end.
         if lifecycle == .draining { return closeIfDrained() }
-        if faultCounter.watchers != 0 { faultCounter.count &+= arrivals.count }
+        if faultCounter.watchers != 0 { countArrivals() }
         isReading = true
         admitArrivals(kernel)
         isReading = false

@@ -81,7 +81,8 @@ final class Prefetch {
 
     func asked(_ ticket: RequestTicket, _ clock: ReactorClock) {
         open += 1
-        if sample == nil { sample = (ticket, clock.now.nanoseconds) }
+        // The one behind as many others as there may be: the first of them would tell nothing of what they do to each other.
+        if sample == nil, open >= pace.width { sample = (ticket, clock.now.nanoseconds) }
     }
 
     func answered(_ ticket: RequestTicket, _ clock: ReactorClock, faultCount: Int) {
@@ -100,6 +101,17 @@ final class Prefetch {
     func resume() {
         waiter?.resume(returning: progress)
         waiter = nil
+    }
+
+    /// Whether `page` is among the next pages.
+    func isNext(_ page: Int) -> Bool {
+        var count = 0
+        for run in rest.reversed() {
+            if run.contains(page) { return page - run.lowerBound < PrefetchPace.largestChunk - count }
+            count += run.count
+            if count >= PrefetchPace.largestChunk { return false }
+        }
+        return false
     }
 
     /// Takes the next pages in order, no more than a chunk, and puts neighbours together: they cost one request.

@@ -10,17 +10,22 @@ package struct PrefetchPace {
     /// Requests of that size that may be under way.
     package static let mostRequests = 4
     /// As little as this is always under way.
-    private static let smallestChunkByteCount = 128 << 10
+    private static let smallestChunkByteCount = 256 << 10
     /// What the loop needs to install a page, nanoseconds: measured, for small pages.
     private static let installingTime: Int64 = 1000
     /// Without a fault for so long, nanoseconds, and for four answers, the threads have what they want.
     private static let calm: Int64 = 2_000_000
+    /// After so many answers the level below is looked at again: it may have been measured at a bad moment.
+    private static let longestStay = 16
 
     private let smallestChunk: Int
     /// The steps that `pages` is doubled from the smallest chunk.
     private var level: Int
-    /// What a request costs at each level, nanoseconds, smoothed; 0 where that is not known.
+    /// What a request costs at each level, nanoseconds; 0 where that is not known. Close to the least of the last ones: what is
+    /// above it is waiting for something else, a processor for example, and would make large requests look as cheap as small ones.
     private var costs: [Int64]
+    /// Answers that have spoken for this level since the one below was measured.
+    private var stay = 0
     private var faultCount: Int
     private var lastFault: Int64?
 
@@ -51,17 +56,24 @@ package struct PrefetchPace {
     ///   - faultCount: how many faults there have been.
     package mutating func answered(after time: Int64, now: Int64, faultCount: Int) {
         let cost = time + Int64(pages) * Self.installingTime
-        costs[level] = costs[level] == 0 ? cost : (costs[level] * 3 + cost) / 4
+        let known = costs[level]
+        costs[level] = known == 0 || cost < known ? cost : known + (cost - known) / 16
         if faultCount != self.faultCount {
             self.faultCount = faultCount
             lastFault = now
         }
+        let before = level
         if isCalm(now) {
             level = min(level + 1, costs.count - 1)
         } else if level + 1 < costs.count, costs[level + 1] != 0, !isDear(level + 1) {
             level += 1
         } else if isDear(level) {
             level -= 1
+        }
+        stay = level == before ? stay + 1 : 0
+        if stay == Self.longestStay {
+            stay = 0
+            if level > 0 { costs[level - 1] = 0 }
         }
     }
 

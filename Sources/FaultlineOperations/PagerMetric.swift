@@ -38,6 +38,8 @@ struct PagerMetric: Sendable {
             "removed_answers", \.removedAnswers,
             "Pages answered with zeroes, their contents having been dropped."),
         counter("stray_faults", \.strays, "Messages for an address in no region."),
+        counter(
+            "huge_fills", \.hugeFills, "Pieces of 2 MiB that have become huge pages as they were filled."),
         counter("ioctls", \.copies, ioctls, ["ioctl": "copy"]),
         counter("ioctls", \.moves, ioctls, ["ioctl": "move"]),
         counter("ioctls", \.continues, ioctls, ["ioctl": "continue"]),

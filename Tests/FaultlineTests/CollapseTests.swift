@@ -10,30 +10,6 @@ import Userfault
 struct CollapseTests {
     private let huge = 2 << 20
 
-    /// How much of a range is huge pages, as the kernel tells (/proc/self/smaps).
-    private func hugeByteCount(of range: AddressRange) throws -> Int {
-        let descriptor = unsafe open("/proc/self/smaps", O_RDONLY)
-        try #require(descriptor >= 0)
-        defer { close(descriptor) }
-        var bytes: [UInt8] = []
-        var buffer = [UInt8](repeating: 0, count: 65536)
-        while case let count = unsafe read(descriptor, &buffer, buffer.count), count > 0 {
-            bytes += buffer[..<count]
-        }
-        var isInside = false
-        var sum = 0
-        for line in bytes.split(separator: UInt8(ascii: "\n")) {
-            let words = line.split(separator: UInt8(ascii: " ")).map { String(decoding: $0, as: UTF8.self) }
-            let bounds = words[0].split(separator: "-").compactMap { UInt($0, radix: 16) }
-            if bounds.count == 2 {
-                isInside = bounds[0] < range.end && bounds[1] > range.start
-            } else if isInside, words[0] == "AnonHugePages:" {
-                sum += (Int(words[1]) ?? 0) << 10
-            }
-        }
-        return sum
-    }
-
     @Test func `pieces that are complete become huge pages, the others stay as they are`() async throws {
         let workers = try WorkerPool(threads: 1)
         try await withPager { pager in
@@ -47,7 +23,7 @@ struct CollapseTests {
             #expect(report.hugePages == 2)
             #expect(report.hugePages + report.skipped >= 4)
             // One per piece, and nobody else's in between.
-            #expect(try hugeByteCount(of: aligned) == 2 * huge)
+            #expect(try HugePages.byteCount(of: aligned) == 2 * huge)
             #expect(await pager.statistics.failures == 0)
             // What was there is what it was, and what was missing is still asked for.
             await FaultingThread {
@@ -59,7 +35,7 @@ struct CollapseTests {
             }.value
             #expect(
                 try await region.collapse(aligned, on: workers) == CollapseReport(hugePages: 4, skipped: 0))
-            #expect(try hugeByteCount(of: aligned) == 4 * huge)
+            #expect(try HugePages.byteCount(of: aligned) == 4 * huge)
         }
     }
 
@@ -127,7 +103,7 @@ struct CollapseTests {
             await expectCode(.unsupportedOperation) { try await region.collapse(on: workers) }
             let part = AddressRange(start: region.range.start, byteCount: region.pageSize)
             await expectCode(.unsupportedOperation) { try await region.collapse(part, on: workers) }
-            #expect(try hugeByteCount(of: region.range) == 0)
+            #expect(try HugePages.byteCount(of: region.range) == 0)
             let free = try await pager.map(store: stores[1])
             await fill(free)
             #expect(try await free.collapse(on: workers).hugePages >= 2)

@@ -127,7 +127,8 @@ struct PrefetchTests {
             #expect(done.requestedPages == 700)
             #expect(await ReadAheadTests.read(region, touched).value == [])
             #expect(await pager.statistics.messages == 0)
-            #expect(handler.callCount < 700, "neighbours in a chunk share a request")
+            // 256 pages of 2000 at a time: some ten neighbours in each chunk.
+            #expect(handler.callCount < 690, "neighbours in a chunk share a request")
         }
     }
 

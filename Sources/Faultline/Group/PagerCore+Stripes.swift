@@ -9,7 +9,7 @@ extension PagerCore {
         guard lifecycle == .serving else { throw .shutDown() }
         let whole = memory.mapping.range
         if !registered.isShared(whole) { try makeRoom(for: whole, isFresh: true) }
-        let pool = PageBufferPool(pageSize: memory.pageSize)
+        let pool = PageBufferPool(pageSize: memory.pageSize, usesHugePages: options.fillsHugePages)
         var numbers: [UInt64] = []
         do throws(PagerError) {
             for stripe in stripes {

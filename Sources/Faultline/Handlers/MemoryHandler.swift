@@ -32,7 +32,7 @@ public struct MemoryHandler: FaultHandler {
         if available >= request.byteCount { return .copy(from: source, at: offset) }
         if available <= 0 { return .zero }
         var buffer = try request.makeBuffer()
-        buffer.copy(source, offset..<offset + available)
+        buffer.copy(source.mapping, offset..<offset + available)
         return .copy(buffer)
     }
 

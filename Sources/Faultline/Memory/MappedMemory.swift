@@ -17,9 +17,14 @@ struct MappedMemory: Sendable {
         let rounded = (byteCount + pageSize - 1) / pageSize * pageSize
         do {
             mapping =
-                options.usesHugePages
-                ? try Mapping.huge(byteCount: rounded, inheritedByFork: options.isInheritedByFork)
-                : try Mapping.anonymous(byteCount: rounded, inheritedByFork: options.isInheritedByFork)
+                if options.usesHugePages {
+                    try Mapping.huge(byteCount: rounded, inheritedByFork: options.isInheritedByFork)
+                } else if options.fillsHugePages {
+                    try Mapping.anonymousAligned(
+                        byteCount: rounded, inheritedByFork: options.isInheritedByFork)
+                } else {
+                    try Mapping.anonymous(byteCount: rounded, inheritedByFork: options.isInheritedByFork)
+                }
         } catch {
             throw PagerError(error)
         }

@@ -61,8 +61,8 @@ public struct PageBuffer: ~Copyable, Sendable {
     }
 
     /// Copies the bytes `offsets` of `source` to the beginning; the rest is zero.
-    mutating func copy(_ source: PageSource, _ offsets: Range<Int>) {
-        storage.mapping.copy(source.mapping, offsets)
+    mutating func copy(_ source: Mapping, _ offsets: Range<Int>) {
+        storage.mapping.copy(source, offsets)
         if offsets.count < byteCount { storage.mapping.zero(offsets.count..<byteCount) }
         storage.isDirty = false
     }

@@ -31,10 +31,13 @@ package final class PageBufferPool: Sendable {
     private let pageSize: Int
     /// Memory kept for reuse, at most; above it buffers are unmapped when they come back.
     private let retainedByteLimit: Int
+    /// Whether buffers that are long enough are made of huge pages.
+    private let usesHugePages: Bool
 
-    package init(pageSize: Int, retainedByteLimit: Int = 16 << 20) {
+    package init(pageSize: Int, retainedByteLimit: Int = 16 << 20, usesHugePages: Bool = false) {
         self.pageSize = pageSize
         self.retainedByteLimit = retainedByteLimit
+        self.usesHugePages = usesHugePages
     }
 
     /// The bytes kept for reuse now.
@@ -57,10 +60,18 @@ package final class PageBufferPool: Sendable {
             storage.isTaken = false
             storage.uses = 0
         } else {
-            let mapping = try Mapping.anonymous(byteCount: pageSize << sizeClass)
-            storage = PageBufferStorage(mapping: mapping, sizeClass: sizeClass)
+            storage = PageBufferStorage(mapping: try map(pageSize << sizeClass), sizeClass: sizeClass)
         }
         return PageBuffer(byteCount: byteCount, storage: storage, pool: self)
+    }
+
+    private func map(_ byteCount: Int) throws(SystemFailure) -> Mapping {
+        guard usesHugePages, byteCount >= HugePage.size else {
+            return try Mapping.anonymous(byteCount: byteCount)
+        }
+        let mapping = try Mapping.anonymousAligned(byteCount: byteCount)
+        mapping.preferHugePages(mapping.range)
+        return mapping
     }
 
     func recycle(_ storage: PageBufferStorage) {

@@ -21,7 +21,7 @@ extension PagerCore: EndOfTurnWork {
         guard scheduler.hasPending else { return flushWakes() }
         commitAwaited()
         guard scheduler.hasAhead, lifecycle != .closed else { return }
-        carryOut(scheduler.beginCommit(ahead: PrefetchPace.largestChunk))
+        carryOut(scheduler.beginCommit(ahead: PrefetchPace.usualChunk))
         if scheduler.hasAhead, lifecycle != .closed { scheduleCommit() }
     }
 
@@ -82,8 +82,11 @@ extension PagerCore: EndOfTurnWork {
         case .move(let source):
             statistics.moves += 1
             let outcome = kernel.move(from: source, to: range, wake: wake)
-            if case .whole = outcome { return outcome }
-            return finishMove(from: source, to: range, wake: wake, outcome, kernel)
+            if case .whole = outcome {
+                if region.hugePages != nil { noteHugePages(in: range, of: region) }
+                return outcome
+            }
+            return finishMove(from: source, to: range, of: region, wake: wake, outcome, kernel)
         case .mapExisting(let isProtected):
             statistics.continues += 1
             return kernel.mapExisting(range, wake: wake, protect: isProtected)
@@ -103,7 +106,8 @@ extension PagerCore: EndOfTurnWork {
     /// as zero; those that somebody else holds as well (a forked child, a device) are copied.
     @inline(never)
     private func finishMove(
-        from source: UInt, to range: AddressRange, wake: Bool, _ outcome: Outcome, _ kernel: any FaultKernel
+        from source: UInt, to range: AddressRange, of region: RegionState, wake: Bool, _ outcome: Outcome,
+        _ kernel: any FaultKernel
     ) -> Outcome {
         switch outcome {
         case .gone(.range):
@@ -113,7 +117,9 @@ extension PagerCore: EndOfTurnWork {
             let outcome = kernel.zero(page, wake: wake)
             guard case .whole = outcome, page != range else { return outcome }
             return .partial(bytesDone: count)
-        case .failed(let error) where error.errno == .busy:
+        case .failed(let error) where error.errno == .busy || region.hugePages != nil:
+            // Where nobody has asked for moving, nobody is to notice that it is not possible (locked memory, a file's).
+            if error.errno != .busy { region.fillHugePagesNoMore() }
             statistics.copies += 1
             return kernel.copy(from: source, to: range, wake: wake)
         default:

@@ -42,6 +42,13 @@ extension PagerCore {
         _ resolution: Resolution, covering whole: AddressRange, part: AddressRange, isProtected: Bool = false,
         region: RegionState, failures: Int, demand: Range<Int>
     ) {
+        if let filling = region.hugePages, let pieces = filling.grid.pieces(in: region.pages(of: part)),
+            enqueueHugePages(
+                pieces, resolution, covering: whole, part: part, isProtected: isProtected, region: region,
+                failures: failures, demand: demand)
+        {
+            return
+        }
         let action: Scheduler<Tag>.Action
         switch resolution.action {
         case .copy(let base, _):
@@ -58,17 +65,25 @@ extension PagerCore {
         case .poison: action = .poison
         case .retry: return
         }
+        enqueue(action, part, of: region, owner: resolution.owner, failures: failures, demand: demand)
+    }
+
+    /// Carries out an action now, if faults are being read, or in this turn.
+    func enqueue(
+        _ action: Scheduler<Tag>.Action, _ part: AddressRange, of region: RegionState,
+        owner: Resolution.Owner,
+        failures: Int, demand: Range<Int>
+    ) {
         guard isReading else {
             queue(
-                action, part, of: region, owner: resolution.owner, failures: failures, demand: demand,
+                action, part, of: region, owner: owner, failures: failures, demand: demand,
                 isAhead: demand.isEmpty)
             return scheduleCommitOfAnswers()
         }
         let outcome = perform(action, part, of: region, wake: wakesAtOnce)
         guard case .whole = outcome else {
             return goOn(
-                after: outcome, action, part, of: region, owner: resolution.owner, failures: failures,
-                demand: demand)
+                after: outcome, action, part, of: region, owner: owner, failures: failures, demand: demand)
         }
         install(part, of: region, action: action, existed: false, demand: demand)
         statistics.bytes += part.byteCount

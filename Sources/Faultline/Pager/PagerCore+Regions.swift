@@ -84,6 +84,11 @@ extension PagerCore {
     func register(_ region: RegionState) throws(PagerError) {
         guard let kernel else { throw .shutDown() }
         try catchFaults(of: region)
+        if region.options.fillsHugePages, region.memoryKind == .privateAnonymous, region.paging == nil,
+            !isForeign
+        {
+            region.mapping.preferHugePages(region.range)
+        }
         do {
             let offered =
                 region.isRegisteredByPeer

@@ -118,6 +118,8 @@ final class PagerCore {
     var hasHeldPrefetches = false
     var lastPrefetch = 0
     var suspects = SuspectPages()
+    /// Made when the first region fills huge pages.
+    lazy var hugePageProbe = HugePageProbe()
     var budgets: [ObjectIdentifier: BudgetState] = [:]
     /// The threads that take pages to their stores, once there are any.
     var writers: WorkerPool?

@@ -23,6 +23,8 @@ public struct PagerStatistics: Hashable, Sendable {
     public internal(set) var copies = 0
     /// `UFFDIO_MOVE` calls.
     public internal(set) var moves = 0
+    /// Pieces of 2 MiB that have become huge pages by it (``RegionOptions/fillsHugePages``).
+    public internal(set) var hugeFills = 0
     /// `UFFDIO_CONTINUE` calls.
     public internal(set) var continues = 0
     /// `UFFDIO_WRITEPROTECT` calls that lift the protection.
@@ -112,6 +114,7 @@ public struct PagerStatistics: Hashable, Sendable {
         strays += other.strays
         copies += other.copies
         moves += other.moves
+        hugeFills += other.hugeFills
         continues += other.continues
         unprotects += other.unprotects
         protects += other.protects

@@ -74,7 +74,9 @@ final class Prefetch {
         progress = PrefetchProgress(pageCount: runs.reduce(0) { $0 + $1.count })
         self.report = report
         self.isInOrderOfUse = isInOrderOfUse
-        pace = PrefetchPace(pageSize: region.pageSize, faultCount: isInOrderOfUse ? 0 : faultCount)
+        pace = PrefetchPace(
+            pageSize: region.pageSize, largestChunk: region.hugePages?.grid.pages ?? PrefetchPace.usualChunk,
+            faultCount: isInOrderOfUse ? 0 : faultCount)
     }
 
     var isExhausted: Bool { rest.isEmpty }
@@ -107,9 +109,9 @@ final class Prefetch {
     func isNext(_ page: Int) -> Bool {
         var count = 0
         for run in rest.reversed() {
-            if run.contains(page) { return page - run.lowerBound < PrefetchPace.largestChunk - count }
+            if run.contains(page) { return page - run.lowerBound < PrefetchPace.usualChunk - count }
             count += run.count
-            if count >= PrefetchPace.largestChunk { return false }
+            if count >= PrefetchPace.usualChunk { return false }
         }
         return false
     }
@@ -120,10 +122,14 @@ final class Prefetch {
         var taken: [Range<Int>] = []
         var count = 0
         while count < chunk, let run = rest.popLast() {
-            let part = run.lowerBound..<min(run.upperBound, run.lowerBound + chunk - count)
-            if part != run { rest.append(part.upperBound..<run.upperBound) }
-            taken.append(part)
-            count += part.count
+            let most = run.lowerBound + chunk - count
+            let end = min(
+                run.upperBound, region.hugePages?.grid.cut(most, after: run.lowerBound, chunk) ?? most)
+            if end != run.upperBound { rest.append(end..<run.upperBound) }
+            taken.append(run.lowerBound..<end)
+            count += end - run.lowerBound
+            // The next one begins where a huge page does.
+            if end < min(run.upperBound, most) { break }
         }
         taken.sort { $0.lowerBound < $1.lowerBound }
         var merged: [Range<Int>] = []

@@ -5,10 +5,10 @@
 /// each page is in somebody's way; where they take the same time, the store is merely far away, and more of them under way cost
 /// nobody anything.
 package struct PrefetchPace {
-    /// Pages of one request, at most.
-    package static let largestChunk = 256
-    /// Requests of that size that may be under way.
-    package static let mostRequests = 4
+    /// Pages of one request, at most, where nothing speaks for more.
+    package static let usualChunk = 256
+    /// Pages that may be under way, at most.
+    package static let mostPages = 1024
     /// As little as this is always under way.
     private static let smallestChunkByteCount = 256 << 10
     /// What the loop needs to install a page, nanoseconds: measured, for small pages.
@@ -19,6 +19,7 @@ package struct PrefetchPace {
     private static let longestStay = 16
 
     private let smallestChunk: Int
+    private let largestChunk: Int
     /// The steps that `pages` is doubled from the smallest chunk.
     private var level: Int
     /// What a request costs at each level, nanoseconds; 0 where that is not known. Close to the least of the last ones: what is
@@ -32,10 +33,11 @@ package struct PrefetchPace {
     /// Begins with as much as there can be.
     ///
     /// - Parameter faultCount: how many faults there have been.
-    package init(pageSize: Int, faultCount: Int) {
-        smallestChunk = max(1, min(Self.largestChunk, Self.smallestChunkByteCount / pageSize))
+    package init(pageSize: Int, largestChunk: Int = usualChunk, faultCount: Int) {
+        self.largestChunk = largestChunk
+        smallestChunk = max(1, min(largestChunk, Self.smallestChunkByteCount / pageSize))
         var levels = 1
-        while smallestChunk << levels <= Self.largestChunk * Self.mostRequests { levels += 1 }
+        while smallestChunk << levels <= Self.mostPages { levels += 1 }
         costs = Array(repeating: 0, count: levels)
         level = levels - 1
         self.faultCount = faultCount
@@ -44,9 +46,9 @@ package struct PrefetchPace {
     /// The pages that may be under way.
     package var pages: Int { smallestChunk << level }
     /// Those of one request.
-    package var chunk: Int { min(pages, Self.largestChunk) }
+    package var chunk: Int { min(pages, largestChunk) }
     /// The requests that may be open.
-    package var width: Int { max(1, pages / Self.largestChunk) }
+    package var width: Int { max(1, pages / largestChunk) }
 
     /// Takes note of an answer to a request that was asked for at this pace.
     ///

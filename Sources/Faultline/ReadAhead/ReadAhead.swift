@@ -28,6 +28,8 @@ package struct ReadAhead {
     package private(set) var ceiling: Int
     package let maximum: Int
     package var advice = Advice.adaptive
+    /// What is filled far ahead ends where a huge page does, if there is one.
+    package var grid: HugePageGrid?
     /// Pages filled ahead, and of these the ones known to have been needed and not needed.
     package private(set) var filled = 0
     package private(set) var hits = 0
@@ -150,7 +152,9 @@ package struct ReadAhead {
             let start = table.missingStart(
                 from: pages.lowerBound, downTo: max(gap, pages.lowerBound - size))
             let rest = size - (pages.lowerBound - start)
-            let end = table.missingEnd(from: pages.upperBound, below: pages.upperBound + rest)
+            let reach =
+                grid?.cut(pages.upperBound + rest, after: pages.upperBound, size) ?? pages.upperBound + rest
+            let end = table.missingEnd(from: pages.upperBound, below: reach)
             plan.window = start..<end
             stream.expected = table.nextMissing(from: end, below: end + ReadAheadStream.longestStride) ?? end
         case .descending:
@@ -159,7 +163,9 @@ package struct ReadAhead {
                 ? stream.expected + 1 : pages.upperBound
             let end = table.missingEnd(from: pages.upperBound, below: min(gap, pages.upperBound + size))
             let rest = size - (end - pages.upperBound)
-            let start = table.missingStart(from: pages.lowerBound, downTo: pages.lowerBound - rest)
+            let reach =
+                grid?.cut(pages.lowerBound - rest, before: pages.lowerBound, size) ?? pages.lowerBound - rest
+            let start = table.missingStart(from: pages.lowerBound, downTo: reach)
             plan.window = start..<end
             stream.expected =
                 table.previousMissing(from: start - 1, downTo: start - ReadAheadStream.longestStride) ?? start

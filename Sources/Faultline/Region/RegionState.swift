@@ -23,7 +23,9 @@ final class RegionState {
     /// Whether pages that hold nothing but zeroes are looked for.
     let findsZeroPages: Bool
     /// What the kernel offered for the range when it was registered.
-    var operations: Operations = []
+    var operations: Operations = [] { didSet { updateHugePages() } }
+    /// How pieces that are filled at once become huge pages.
+    var hugePages: HugePageFilling?
     private let confinedTable: Confined<FaultTable>
     let handler: any FaultHandler
     let pool: PageBufferPool
@@ -61,6 +63,7 @@ final class RegionState {
     let wasWatched: Bool
     static let hugePageSize = HugePage.size
     static let systemPageSize = SystemPage.size
+    static let pagesOfHugePage = HugePage.size / SystemPage.size
     /// What is filled ahead of its readers, and what is noted of their first touches.
     private let confinedWatch: Confined<RegionWatch>
     /// What makes it a region over a store.
@@ -100,7 +103,7 @@ final class RegionState {
         maximumRequestPages = options.maximumRequestPages
         findsZeroPages = options.findsZeroPages
         wasWatched = false
-        self.pool = pool ?? PageBufferPool(pageSize: pageSize)
+        self.pool = pool ?? PageBufferPool(pageSize: pageSize, usesHugePages: options.fillsHugePages)
         family = RegionFamily(name: options.name, range: range)
         confinedTable = Confined(FaultTable(pageCount: range.byteCount / pageSize))
         confinedWatch = Confined(RegionWatch(options.readAhead, pageSize: pageSize))
@@ -144,7 +147,23 @@ final class RegionState {
         hasOnlySuppliedPages = whole.hasOnlySuppliedPages
         isMarked = whole.isMarked
         needsCare = isMarked
+        updateHugePages()
         updateWatch()
+    }
+
+    private func updateHugePages() {
+        guard options.fillsHugePages, memoryKind == .privateAnonymous, operations.contains(.move),
+            paging == nil
+        else { return fillHugePagesNoMore() }
+        let grid = HugePageGrid(start: range.start, pageSize: pageSize)
+        hugePages = HugePageFilling(grid: grid)
+        confinedWatch.value.readAhead.grid = grid
+    }
+
+    /// The kernel does not move pages to this memory.
+    func fillHugePagesNoMore() {
+        hugePages = nil
+        confinedWatch.value.readAhead.grid = nil
     }
 
     private func updateWatch() { isWatched = paging != nil || !confinedWatch.value.isIdle }

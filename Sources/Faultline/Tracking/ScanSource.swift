@@ -122,6 +122,15 @@ final class PagemapReader: Sendable {
         try scan(range, requiring: .present, anyOf: [], returning: .present, options: [], body)
     }
 
+    /// How many bytes of `range` are in huge pages.
+    func hugeByteCount(in range: AddressRange) throws(UserfaultfdError) -> Int {
+        var count = 0
+        try scan(range, requiring: [.present, .huge], anyOf: [], returning: .huge, options: []) {
+            count += $0.byteCount
+        }
+        return count
+    }
+
     private func scan(
         _ range: AddressRange, requiring required: PageCategories, anyOf alternatives: PageCategories,
         returning wanted: PageCategories, options: PageScanOptions, _ body: (AddressRange) -> Void

@@ -76,6 +76,11 @@ static inline int ctest_mlock(uint64_t at, uint64_t length) {
     return syscall(SYS_mlock, at, length) < 0 ? -errno : 0;
 }
 
+// MLOCK_ONFAULT: without it, the pages are brought in here and now.
+static inline int ctest_mlock_on_fault(uint64_t at, uint64_t length) {
+    return syscall(SYS_mlock2, at, length, 1) < 0 ? -errno : 0;
+}
+
 static inline int64_t ctest_mremap(uint64_t at, uint64_t length, uint64_t to) {
     long address = syscall(SYS_mremap, at, length, length, (long)(MREMAP_MAYMOVE | MREMAP_FIXED), to);
     return address == -1 ? -errno : address;

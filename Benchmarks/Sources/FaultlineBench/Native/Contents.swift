@@ -48,6 +48,19 @@ final class Contents: Sendable {
         }
     }
 
+    /// A copy that belongs to the library, which reads no others itself.
+    func makePageSource() throws -> PageSource {
+        try PageSource(byteCount: byteCount) { span in
+            unsafe span.withUnsafeMutableBytes { bytes, count in
+                guard let target = bytes.baseAddress,
+                    let source = unsafe UnsafeRawPointer(bitPattern: address)
+                else { return }
+                unsafe target.copyMemory(from: source, byteCount: exactByteCount)
+                count = exactByteCount
+            }
+        }
+    }
+
     deinit { bench_unmap(address, exactByteCount) }
 
     /// Compares every byte of the first `pages` pages with memory at `base`.

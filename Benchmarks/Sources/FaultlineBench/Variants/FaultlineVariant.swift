@@ -17,6 +17,8 @@ struct FaultlineVariant: Variant {
         case delayed
         /// The included handler for memory, with adaptive read-ahead.
         case ahead
+        /// The same, in huge pages where it is far enough ahead.
+        case huge
         /// Shared memory that holds the contents already: existing pages are mapped, with read-ahead.
         case existing
         /// The included handler for memory, in a pager whose faults the faulting threads resolve.
@@ -54,7 +56,9 @@ struct FaultlineVariant: Variant {
         } else {
             region = try await pager.map(
                 byteCount: work.source.byteCount, handler: makeHandler(work.source, reactor, workers),
-                options: RegionOptions(readAhead: style == .ahead ? .adaptive : .none))
+                options: RegionOptions(
+                    readAhead: style == .ahead || style == .huge ? .adaptive : .none,
+                    fillsHugePages: style == .huge))
         }
         return FaultlineServer(reactor: reactor, pager: pager, region: region)
     }
@@ -64,6 +68,7 @@ struct FaultlineVariant: Variant {
     ) throws -> any FaultHandler {
         switch style {
         case .sync, .spinning, .ahead, .inThread: return MemoryHandler(contents.pageSource)
+        case .huge: return MemoryHandler(try contents.makePageSource())
         case .delayed: return DelayedStore(source: contents.pageSource, reactor: reactor)
         case .existing: return ExistingHandler()
         case .async: return AsyncHandler(source: contents.pageSource)

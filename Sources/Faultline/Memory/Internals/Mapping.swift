@@ -15,13 +15,16 @@ package final class Mapping: Sendable {
     package let address: UInt
     package let byteCount: Int
     private let ownsMemory: Bool
+    /// Whether it is memory of our own that no file stands behind: it can be read without a signal, whatever happens elsewhere.
+    let isAnonymous: Bool
     /// What somebody else has unmapped or moved away: it is not ours to unmap any more.
     private let lost = Lock<[AddressRange]>([])
 
-    private init(address: UInt, byteCount: Int, ownsMemory: Bool) {
+    private init(address: UInt, byteCount: Int, ownsMemory: Bool, isAnonymous: Bool = false) {
         self.address = address
         self.byteCount = byteCount
         self.ownsMemory = ownsMemory
+        self.isAnonymous = isAnonymous
     }
 
     deinit {
@@ -47,6 +50,36 @@ package final class Mapping: Sendable {
             byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
         if !inheritedByFork { mapping.hideFromChildren() }
         return mapping
+    }
+
+    /// The same, at an address that is a multiple of the size of a huge page.
+    package static func anonymousAligned(byteCount: Int, inheritedByFork: Bool = false) throws(SystemFailure)
+        -> Mapping
+    {
+        guard byteCount <= Int.max - HugePage.size else { throw SystemFailure(call: "mmap", errno: ENOMEM) }
+        let wide = try map(
+            byteCount + HugePage.size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+        let start = (wide.address + UInt(HugePage.size - 1)) & ~UInt(HugePage.size - 1)
+        let range = AddressRange(start: start, byteCount: byteCount)
+        guard
+            unsafe mprotect(UnsafeMutableRawPointer(bitPattern: start), byteCount, PROT_READ | PROT_WRITE)
+                == 0
+        else { throw SystemFailure(call: "mprotect", errno: errno) }
+        let mapping = Mapping(address: start, byteCount: byteCount, ownsMemory: true, isAnonymous: true)
+        // Its ends go now, its middle with the other one.
+        wide.lose(range)
+        if !inheritedByFork { mapping.hideFromChildren() }
+        return mapping
+    }
+
+    /// Has the kernel make huge pages of aligned pieces of `part` when it populates them, and leave no table of small pages behind
+    /// where it does not.
+    func preferHugePages(_ part: AddressRange) {
+        guard range.contains(part), let start = unsafe UnsafeMutableRawPointer(bitPattern: part.start) else {
+            return
+        }
+        // MADV_HUGEPAGE. A kernel without huge pages refuses, which changes nothing but the time.
+        _ = unsafe madvise(start, part.byteCount, 14)
     }
 
     /// A file's bytes, read-only. Bytes past the end of the file's last page are refused by the kernel (SIGBUS on
@@ -93,7 +126,9 @@ package final class Mapping: Sendable {
         guard let base = unsafe base, unsafe base != UnsafeMutableRawPointer(bitPattern: -1) else {
             throw SystemFailure(call: "mmap", errno: errno)
         }
-        return Mapping(address: UInt(bitPattern: base), byteCount: byteCount, ownsMemory: true)
+        return Mapping(
+            address: UInt(bitPattern: base), byteCount: byteCount, ownsMemory: true,
+            isAnonymous: flags & MAP_ANONYMOUS != 0)
     }
 
     func pointer(_ offset: Int, _ count: Int) -> UnsafeMutableRawPointer {

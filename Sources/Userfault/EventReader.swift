@@ -44,6 +44,9 @@ package final class EventReader {
         return count
     }
 
+    /// The message at `index`, below ``count``, if it is a fault: as most are.
+    package func fault(at index: Int) -> Fault? { buffer.fault(at: index) }
+
     /// The message at `index`, decoded anew each time.
     package subscript(index: Int) -> Event {
         precondition(index >= 0 && index < count, "no message at \(index)")

@@ -104,6 +104,7 @@ package final class KernelDescriptor: FaultKernel {
 extension FaultKernel {
     package func noteSealed(_ range: AddressRange) {}
 
+    @inline(__always)
     package func copy(from source: UInt, to range: AddressRange, wake: Bool) -> Outcome {
         copy(from: source, to: range, wake: wake, protect: false)
     }

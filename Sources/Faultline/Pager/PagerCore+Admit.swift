@@ -4,7 +4,7 @@ import Userfault
 extension PagerCore {
     func admitArrivals(_ kernel: any FaultKernel) {
         let count = arrivals.count
-        if count > 1 { arrivals.sortInPlace { $0.address < $1.address } }
+        if count > 1 { buffers.sortArrivals() }
         wakesAtOnce = configuration.wakePolicy.wakesAtOnce(pages: count)
         var next = 0
         // Whoever answers may stop the pager, which lets go of all threads, those of the rest as well.

@@ -37,7 +37,7 @@ extension PagerCore: ReadinessHandler {
                 readBackoff.reset()
             }
             for index in 0..<count {
-                if case .fault(let fault) = batch[index] {
+                if let fault = batch.fault(at: index) {
                     arrivals.append(fault)
                 } else {
                     apply(batch[index])
@@ -63,7 +63,7 @@ extension PagerCore: ReadinessHandler {
             }
             statistics.messages += count
             for index in 0..<count {
-                if case .fault(let fault) = batch[index] {
+                if let fault = batch.fault(at: index) {
                     backlog.append(fault)
                 } else {
                     apply(batch[index])

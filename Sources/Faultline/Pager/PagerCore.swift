@@ -28,6 +28,8 @@ final class PagerCore {
         var statistics = PagerStatistics()
         var open = TicketList()
         var idleRunners: [HandlerRunner] = []
+        var backlog: [Fault] = []
+        var answeredPrefetches: [Prefetch] = []
     }
 
     enum Lifecycle {
@@ -51,14 +53,12 @@ final class PagerCore {
     var isShort = false
     /// The changes of the address space that the kernel tells of.
     let events: Features
-    private let buffers: ReadBuffers
+    let buffers: ReadBuffers
     var batch: EventReader { buffers.batch }
     private let hot = Confined(Hot())
     /// The entry that was found last.
     var lastRegion: RegionState?
     var lastPiece = AddressRange(start: 0, byteCount: 0)
-    /// Faults that were read when they could not be admitted.
-    var backlog: [Fault] = []
     /// The registered ranges of this process's memory.
     let registered: RegisteredRanges
     /// What prefetches yield to.
@@ -112,8 +112,6 @@ final class PagerCore {
     /// operation woke the threads of what it did.
     var knownOutcome: (outcome: Outcome, isAwake: Bool)?
     var prefetches: [Int: Prefetch] = [:]
-    /// Those whose answers have come and may have to be carried out yet.
-    var answeredPrefetches: [Prefetch] = []
     /// Some go on at the end of the turn.
     var hasHeldPrefetches = false
     var lastPrefetch = 0
@@ -189,6 +187,18 @@ final class PagerCore {
     var idleRunners: [HandlerRunner] {
         _read { yield hot.value.idleRunners }
         _modify { yield &hot.value.idleRunners }
+    }
+
+    /// Faults that were read when they could not be admitted.
+    var backlog: [Fault] {
+        _read { yield hot.value.backlog }
+        _modify { yield &hot.value.backlog }
+    }
+
+    /// Prefetches whose answers have come and may have to be carried out yet.
+    var answeredPrefetches: [Prefetch] {
+        _read { yield hot.value.answeredPrefetches }
+        _modify { yield &hot.value.answeredPrefetches }
     }
 
     var statistics: PagerStatistics {

@@ -40,15 +40,22 @@ struct MessageBuffer: ~Copyable, @unchecked Sendable {
         return unsafe relay.take(into: start, capacity: capacity)
     }
 
+    /// The message at `index` as a fault, if it is one.
+    func fault(at index: Int) -> Fault? {
+        code(at: index) == 0x12 ? loadFault(at: index) : nil
+    }
+
+    private func loadFault(at index: Int) -> Fault {
+        let threadID = load(UInt32.self, index, 24)
+        return Fault(
+            address: load(UInt.self, index, 16), flags: Fault.Flags(rawValue: load(UInt64.self, index, 8)),
+            threadID: threadID == 0 ? nil : threadID)
+    }
+
     func event(at index: Int) -> Event {
         switch code(at: index) {
         case 0x12:
-            let threadID = load(UInt32.self, index, 24)
-            return .fault(
-                Fault(
-                    address: load(UInt.self, index, 16),
-                    flags: Fault.Flags(rawValue: load(UInt64.self, index, 8)),
-                    threadID: threadID == 0 ? nil : threadID))
+            return .fault(loadFault(at: index))
         case 0x13:
             return .fork(descriptor: load(CInt.self, index, 8))
         case 0x14:

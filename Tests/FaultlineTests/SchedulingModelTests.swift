@@ -8,6 +8,7 @@ import Userfault
     // Its tickets are tied to the pager, and are not for other modules.
     @testable import struct Faultline.FaultCause
     @testable import class Faultline.PagerLink
+    @testable import class Faultline.ReadBuffers
     @testable import class Faultline.RegionState
     @testable import class Faultline.RequestTicket
     @testable import struct Faultline.TicketList
@@ -102,6 +103,34 @@ struct SchedulingModelTests {
     }
 
     #if DEBUG
+        @Test func `faults are put in the order of their pages, those of one page as they came`() throws {
+            var random = TestRandom(seed)
+            let buffers = ReadBuffers(capacity: 16)
+            for round in 0..<300 {
+                let count = random.chance(95) ? random.below(200) : 4090 + random.below(20)
+                let pages = 1 + random.below(random.chance(30) ? 5 : 1000)
+                var faults = (0..<count).map { _ in
+                    Fault(
+                        address: UInt.max - UInt(random.below(pages) * SystemPage.size + random.below(8)),
+                        flags: [])
+                }
+                if random.chance(20) { faults.sort { $0.address < $1.address } }
+                for number in faults.indices { faults[number].threadID = UInt32(number) }
+                buffers.arrivals.removeAll(keepingCapacity: true)
+                buffers.arrivals.append(contentsOf: faults)
+                buffers.sortArrivals()
+                let place = { (fault: Fault) in fault.address / UInt(SystemPage.size) }
+                let arrivals = buffers.arrivals
+                try #require(Set(arrivals) == Set(faults), "round \(round), \(seed)")
+                try #require(arrivals.count == count)
+                for (left, right) in zip(arrivals, arrivals.dropFirst()) {
+                    try #require(place(left) <= place(right), "round \(round), \(seed)")
+                    guard count <= 4096, place(left) == place(right) else { continue }
+                    try #require(left.threadID ?? 0 < right.threadID ?? 0, "round \(round), \(seed)")
+                }
+            }
+        }
+
         @Test func `TicketList holds what was added and not removed, each once`() throws {
             var random = TestRandom(seed)
             let link = PagerLink(reactor: try Reactor.hosted())

@@ -62,6 +62,14 @@ struct TableModelTests {
             let address = UInt(990 + random.below(620))
             let found = model.first { $0.range.contains(address) }?.value
             try #require(index.value(at: address) == found, "step \(step), \(seed)")
+            // The same place again and again, as sources are, now and then another one, or the end of all addresses.
+            for _ in 0..<random.below(4) {
+                let place = random.chance(95) ? UInt(1000 + step / 100 * 10) : UInt.max - 50
+                let asked = AddressRange(start: place + UInt(random.below(40)), byteCount: random.below(20))
+                let isTaken = model.contains { $0.range.overlaps(asked) }
+                let answer = index.overlaps(asked)
+                try #require(answer == isTaken, "\(asked) in step \(step), \(seed)")
+            }
             try #require(
                 index.count == model.count && index.isEmpty == model.isEmpty, "step \(step), \(seed)")
         }

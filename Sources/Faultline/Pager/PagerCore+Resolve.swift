@@ -73,7 +73,7 @@ extension PagerCore {
         switch resolution.action {
         case .copy(let source, let byteCount):
             guard byteCount >= range.byteCount,
-                !registered.overlaps(AddressRange(start: source, byteCount: range.byteCount))
+                !registered.index.overlaps(AddressRange(start: source, byteCount: range.byteCount))
             else { return false }
             action = .copy(source: source)
             statistics.copies += 1

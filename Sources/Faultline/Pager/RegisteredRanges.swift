@@ -16,34 +16,10 @@ final class RegisteredRanges {
 
     /// How many stripes of a striped region are served here, by its first address.
     var shares: [UInt: Int] = [:]
-    private struct State {
-        var index = RangeIndex<Owner>()
-        /// Addresses between two ranges, or none.
-        var gap: ClosedRange<UInt>?
-    }
-    private let state = Confined(State())
+    private let storage = Confined(RangeIndex<Owner>())
 
     var index: RangeIndex<Owner> {
-        _read { yield state.value.index }
-        _modify {
-            state.value.gap = nil
-            yield &state.value.index
-        }
-    }
-
-    /// Whether a range overlaps one of these. Sources of bytes lie together: mostly where the last one did.
-    func overlaps(_ range: AddressRange) -> Bool {
-        let last = range.end &- 1
-        if let gap = state.value.gap, gap.contains(range.start), gap.contains(last) { return false }
-        return find(range, last)
-    }
-
-    @inline(never)
-    private func find(_ range: AddressRange, _ last: UInt) -> Bool {
-        guard index.firstOverlap(range) == nil else { return true }
-        let start = index.entry(before: range.start)?.range.end ?? 0
-        let end = index.start(after: last) ?? UInt.max
-        state.value.gap = start <= last && last < end ? start...(end - 1) : nil
-        return false
+        _read { yield storage.value }
+        _modify { yield &storage.value }
     }
 }

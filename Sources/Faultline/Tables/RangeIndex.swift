@@ -4,6 +4,8 @@ package import Userfault
 package struct RangeIndex<Value> {
     private var starts: [UInt] = []
     private var entries: [(range: AddressRange, value: Value)] = []
+    /// Addresses between two ranges: those that were asked about last, and their surroundings.
+    private var gap: ClosedRange<UInt>?
 
     package init() {}
 
@@ -78,10 +80,29 @@ package struct RangeIndex<Value> {
         return nil
     }
 
+    /// Whether a range overlaps `range`. Once that is known of addresses that none does, it is known of those
+    /// around them as well, without a search.
+    package mutating func overlaps(_ range: AddressRange) -> Bool {
+        let last = range.end &- 1
+        if let gap, gap.contains(range.start), gap.contains(last) { return false }
+        return search(range, last)
+    }
+
+    @inline(never)
+    private mutating func search(_ range: AddressRange, _ last: UInt) -> Bool {
+        guard firstOverlap(range) == nil else { return true }
+        guard range.start <= last else { return false }
+        let start = entry(before: range.start)?.range.end ?? 0
+        let end = self.start(after: last).map { $0 - 1 } ?? UInt.max
+        gap = start...end
+        return false
+    }
+
     /// Adds `value` for `range`; false, and nothing changed, when another range overlaps it.
     package mutating func insert(_ value: Value, for range: AddressRange) -> Bool {
         guard firstOverlap(range) == nil else { return false }
         let index = position(range.start) + 1
+        gap = nil
         starts.insert(range.start, at: index)
         entries.insert((range, value), at: index)
         return true

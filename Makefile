@@ -8,12 +8,15 @@ ARGS ?=
 MINUTES ?= 1
 # How long `make soak` and `make fuzz` run.
 SECONDS ?= 60
-# Flags for every build of the root package: CI turns warnings into errors here.
+# Flags for every build of the root package. FAULTLINE_STRICT=1 in the environment turns warnings into errors, in all packages.
 BUILD_FLAGS ?=
 
 # Tests park threads: all of them at once on a few cores take longer than a few at a time. Where the toolchain can say so.
 WIDTH = $(shell $(SWIFT) test --help-hidden 2>/dev/null | grep -o -- '--experimental-maximum-parallelization-width' \
 	| head -n 1 | sed 's/$$/ 8/')
+
+# The tests of the other packages are built where those of this one are, which they are made of.
+SHARED := --scratch-path .build
 
 BENCH_FLAGS := -c release --package-path Benchmarks
 SWIFT_FILES = $(shell find $(wildcard Sources Tests Benchmarks Snippets Examples Fuzz Package.swift) \
@@ -42,10 +45,10 @@ bench-build: dependencies ## Build the benchmark, optimised
 	$(SWIFT) build $(BENCH_FLAGS)
 
 bench-test: dependencies ## Run the benchmark's own tests
-	$(SWIFT) test --package-path Benchmarks --disable-xctest $(ARGS)
+	$(SWIFT) test --package-path Benchmarks $(SHARED) --disable-xctest $(ARGS)
 
 example-test: dependencies ## Build the examples and run each end to end
-	$(SWIFT) test --package-path Examples --disable-xctest $(ARGS)
+	$(SWIFT) test --package-path Examples $(SHARED) --disable-xctest $(ARGS)
 
 stress: bench-build ## Count in pages that come, go and are protected: make stress MINUTES=10 ARGS="--backing shared"
 	@"$$($(SWIFT) build $(BENCH_FLAGS) --show-bin-path)/faultline-stress" --minutes $(MINUTES) $(ARGS)

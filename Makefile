@@ -65,9 +65,9 @@ release-test: dependencies ## Run every test in an optimised build, with the ada
 
 sanitize: sanitize-thread sanitize-address ## Run every test under the thread and the address sanitizer
 
-# Three tests at a time: each has enough to do. What the kernel answers, case by case in a process of its own, has no threads of ours.
+# What the kernel answers, case by case in a process of its own, has no threads of ours.
 sanitize-thread: dependencies ## Run the tests that have threads under the thread sanitizer
-	$(SWIFT) test --sanitize=thread $(or $(WIDTH:8=3),--no-parallel) --skip ConformanceTests -Xswiftc -DSANITIZED --disable-xctest --scratch-path .build-tsan $(BUILD_FLAGS) $(ARGS)
+	$(SWIFT) test --sanitize=thread --no-parallel --skip ConformanceTests -Xswiftc -DSANITIZED --disable-xctest --scratch-path .build-tsan $(BUILD_FLAGS) $(ARGS)
 
 # With the leak check: what nothing refers to any more when the test process ends, or one that an exit test starts, such as objects
 # that keep each other alive, fails it. scripts/leaks.supp has what it cannot see. The check stops its own process (ptrace(2));

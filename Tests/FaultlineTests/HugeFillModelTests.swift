@@ -8,8 +8,8 @@ struct HugeFillModelTests {
 
     @Test func `pieces lie where the addresses are multiples of a huge page`() {
         for skew in [0, 1, 5, 511] {
-            let grid = HugePageGrid(start: UInt(1 << 32 + skew * 4096), pageSize: 4096)
-            #expect(grid.pages == 512)
+            let grid = HugePageGrid(start: UInt(1 << 32 + skew * 4096))
+            #expect(HugePageGrid.pages == 512)
             let first = (512 - skew) % 512
             #expect(grid.pieces(in: 0..<512) == (skew == 0 ? 0..<512 : nil))
             #expect(grid.pieces(in: 0..<first + 1024) == first..<first + 1024)
@@ -20,7 +20,7 @@ struct HugeFillModelTests {
     }
 
     @Test func `a reach is cut where the next piece begins, if that is any way from the page`() {
-        let grid = HugePageGrid(start: UInt(1 << 32 + 4096), pageSize: 4096)
+        let grid = HugePageGrid(start: UInt(1 << 32 + 4096))
         // Pieces begin at 511, 1023, …
         #expect(grid.cut(1000, after: 500, 512) == 511)
         #expect(grid.cut(1023, after: 511, 512) == 1023)
@@ -32,7 +32,7 @@ struct HugeFillModelTests {
     }
 
     @Test func `after pieces that fail more and more are left alone`() {
-        var filling = HugePageFilling(grid: HugePageGrid(start: 0, pageSize: 4096))
+        var filling = HugePageFilling(grid: HugePageGrid(start: 0))
         var tried = 0
         for _ in 0..<2000 where filling.tries() {
             tried += 1
@@ -52,7 +52,7 @@ struct HugeFillModelTests {
     func `a reader that goes on is filled piece by piece`(skew: Int, isUpwards: Bool) throws {
         var table = FaultTable(pageCount: 20_000)
         var readAhead = ReadAhead(maximum: 512)
-        let grid = HugePageGrid(start: UInt(1 << 32 + skew * 4096), pageSize: 4096)
+        let grid = HugePageGrid(start: UInt(1 << 32 + skew * 4096))
         readAhead.grid = grid
         var pieces = 0
         var faults = 0

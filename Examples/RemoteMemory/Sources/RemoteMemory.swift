@@ -39,7 +39,7 @@ struct RemoteMemory {
         // Tasks of Swift's pool, which wait for pages now and then: the reactor needs no thread of it.
         await withTaskGroup { group in
             for task in 0..<tasks {
-                group.addTask { await count(in: region, as: task, progress) }
+                group.addTask { await count(in: region, over: store, as: task, progress) }
             }
         }
         interruption.cancel()
@@ -70,7 +70,9 @@ struct RemoteMemory {
     }
 
     /// Counts in a word of its own in pages at random, and compares with what it remembers.
-    static func count(in region: Region, as task: Int, _ progress: Progress) async {
+    static func count(
+        in region: Region, over store: RemoteStore, as task: Int, _ progress: Progress
+    ) async {
         var known = [UInt64?](repeating: nil, count: region.pageCount)
         var report = ContinuousClock.now
         while progress.goesOn {
@@ -83,7 +85,7 @@ struct RemoteMemory {
             known[page] = value &+ 1
             let accesses = progress.accesses.add(1, ordering: .relaxed).newValue
             if task == 0, ContinuousClock.now >= report {
-                say("\(accesses) accesses so far")
+                say("\(accesses) accesses so far, connected \(await store.statistics().connections) times")
                 report = .now + .milliseconds(500)
             }
             // There may be fewer threads than tasks.

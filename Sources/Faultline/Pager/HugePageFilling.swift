@@ -1,5 +1,3 @@
-import Userfault
-
 /// Which pieces of a region are to become huge pages: a pure state machine.
 ///
 /// Where the kernel has no huge page at hand, or keeps a table of small pages at the place of one, moving what was put together
@@ -27,16 +25,5 @@ package struct HugePageFilling {
     package mutating func note(isHuge: Bool) {
         misses = isHuge ? 0 : misses + 1
         pause = misses == 0 ? 0 : min(1 << min(misses, 16), Self.longestPause)
-    }
-}
-
-/// Tells whether memory of this process is made of huge pages (`PAGEMAP_SCAN`, Linux 6.7). The loop's thread.
-final class HugePageProbe {
-    private let reader = try? PagemapReader()
-
-    /// Whether all of `range` is; where that cannot be found out, it is taken for granted.
-    func isHuge(_ range: AddressRange) -> Bool {
-        guard let reader, let count = try? reader.hugeByteCount(in: range) else { return true }
-        return count == range.byteCount
     }
 }

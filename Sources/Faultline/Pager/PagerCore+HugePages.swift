@@ -21,8 +21,8 @@ extension PagerCore {
         let pages = region.pages(of: part)
         let offset = Int(base - mapping.address) + Int(part.start - whole.start)
         enqueueRest(pages.lowerBound..<pieces.lowerBound)
-        for first in stride(from: pieces.lowerBound, to: pieces.upperBound, by: RegionState.pagesOfHugePage) {
-            let piece = first..<first + RegionState.pagesOfHugePage
+        for first in stride(from: pieces.lowerBound, to: pieces.upperBound, by: HugePageGrid.pages) {
+            let piece = first..<first + HugePageGrid.pages
             let start = offset + (first - pages.lowerBound) * region.pageSize
             guard region.hugePages?.tries() ?? false,
                 let (source, owner) = hugePage(
@@ -51,8 +51,8 @@ extension PagerCore {
     /// Pages have been moved to `range`: what was put together in a huge page should be one there.
     func noteHugePages(in range: AddressRange, of region: RegionState) {
         guard let pieces = region.hugePages?.grid.pieces(in: region.pages(of: range)) else { return }
-        for first in stride(from: pieces.lowerBound, to: pieces.upperBound, by: RegionState.pagesOfHugePage) {
-            let isHuge = hugePageProbe.isHuge(region.range(of: first..<first + RegionState.pagesOfHugePage))
+        for first in stride(from: pieces.lowerBound, to: pieces.upperBound, by: HugePageGrid.pages) {
+            let isHuge = hugePageProbe.isHuge(region.range(of: first..<first + HugePageGrid.pages))
             if isHuge { statistics.hugeFills += 1 }
             region.hugePages?.note(isHuge: isHuge)
         }

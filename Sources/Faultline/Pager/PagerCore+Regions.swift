@@ -84,11 +84,6 @@ extension PagerCore {
     func register(_ region: RegionState) throws(PagerError) {
         guard let kernel else { throw .shutDown() }
         try catchFaults(of: region)
-        if region.options.fillsHugePages, region.memoryKind == .privateAnonymous, region.paging == nil,
-            !isForeign
-        {
-            region.mapping.preferHugePages(region.range)
-        }
         do {
             let offered =
                 region.isRegisteredByPeer
@@ -110,6 +105,7 @@ extension PagerCore {
         } catch {
             throw PagerError(.kernel, "\(error)", range: region.range)
         }
+        if region.hugePages != nil { region.mapping.preferHugePages(region.range) }
         allowResolution(in: region)
     }
 

@@ -65,7 +65,7 @@ extension PagerCore {
         kernel: any FaultKernel, demand: Range<Int>, isBegun: Bool
     ) -> Bool {
         guard resolution.range == nil, !resolution.isWriteProtected, !region.needsCare,
-            !region.findsZeroPages, pages.count < RegionState.pagesOfHugePage || region.hugePages == nil,
+            !region.findsZeroPages, region.hugePages?.grid.pieces(in: pages) == nil,
             !region.table.isAltered || !region.table.hasAltered(pages)
         else { return false }
         let outcome: Outcome

@@ -75,7 +75,8 @@ final class Prefetch {
         self.report = report
         self.isInOrderOfUse = isInOrderOfUse
         pace = PrefetchPace(
-            pageSize: region.pageSize, largestChunk: region.hugePages?.grid.pages ?? PrefetchPace.usualChunk,
+            pageSize: region.pageSize,
+            largestChunk: region.hugePages == nil ? PrefetchPace.usualChunk : HugePageGrid.pages,
             faultCount: isInOrderOfUse ? 0 : faultCount)
     }
 
@@ -109,9 +110,9 @@ final class Prefetch {
     func isNext(_ page: Int) -> Bool {
         var count = 0
         for run in rest.reversed() {
-            if run.contains(page) { return page - run.lowerBound < PrefetchPace.usualChunk - count }
+            if run.contains(page) { return page - run.lowerBound < pace.largestChunk - count }
             count += run.count
-            if count >= PrefetchPace.usualChunk { return false }
+            if count >= pace.largestChunk { return false }
         }
         return false
     }

@@ -19,7 +19,8 @@ package struct PrefetchPace {
     private static let longestStay = 16
 
     private let smallestChunk: Int
-    private let largestChunk: Int
+    /// Pages of one request, at most.
+    let largestChunk: Int
     /// The steps that `pages` is doubled from the smallest chunk.
     private var level: Int
     /// What a request costs at each level, nanoseconds; 0 where that is not known. Close to the least of the last ones: what is

@@ -5,9 +5,9 @@ extension ServedRegion {
     /// Fills pages that nobody waits for yet, in ascending order, and returns when what has been answered is there. Pages that are
     /// there or being supplied are passed over. Any thread; cancelling the task ends it early.
     ///
-    /// Faults go first. While no thread faults, or only on the pages that come next anyway, up to four requests of 256 pages are under way. While threads do, on any region of
-    /// the same reactor, that becomes less with every answer, down to a single request of 256 KiB (or one page, if that is larger),
-    /// unless the time of the answers shows that the store takes no longer for more. In each turn of the reactor what threads
+    /// Faults go first. While no thread faults, or only on the pages that come next anyway, up to four requests of 256 pages are under
+    /// way (two of 512 where huge pages are filled: ``RegionOptions/fillsHugePages``). While threads do, on any region of the same
+    /// reactor, that becomes less with every answer, down to a single request of 256 KiB (or one page, if that is larger), unless the time of the answers shows that the store takes no longer for more. In each turn of the reactor what threads
     /// wait for is installed first, and some 256 pages of the rest (`UFFDIO_COPY`). A handler that answers at once is asked for one
     /// chunk in a turn.
     ///

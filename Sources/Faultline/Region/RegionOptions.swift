@@ -36,7 +36,7 @@ public struct RegionOptions: Sendable {
     /// one by one as before; the memory of a huge page is free when all of its pages are.
     ///
     /// Off by default. Without effect on memory that is not private and anonymous, is made of huge pages anyway
-    /// (``usesHugePages``), has a ``MemoryBudget``, is being tracked or copied, or belongs to another process; and where the
+    /// (``usesHugePages``), lies over a store, is being tracked or copied, or belongs to another process; and where the
     /// kernel has no huge page at hand, or makes none (`/sys/kernel/mm/transparent_hugepage/enabled`).
     public var fillsHugePages: Bool
 

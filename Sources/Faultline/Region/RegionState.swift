@@ -63,7 +63,6 @@ final class RegionState {
     let wasWatched: Bool
     static let hugePageSize = HugePage.size
     static let systemPageSize = SystemPage.size
-    static let pagesOfHugePage = HugePage.size / SystemPage.size
     /// What is filled ahead of its readers, and what is noted of their first touches.
     private let confinedWatch: Confined<RegionWatch>
     /// What makes it a region over a store.
@@ -155,7 +154,7 @@ final class RegionState {
         guard options.fillsHugePages, memoryKind == .privateAnonymous, operations.contains(.move),
             paging == nil
         else { return fillHugePagesNoMore() }
-        let grid = HugePageGrid(start: range.start, pageSize: pageSize)
+        let grid = HugePageGrid(start: range.start)
         hugePages = HugePageFilling(grid: grid)
         confinedWatch.value.readAhead.grid = grid
     }

@@ -22,6 +22,7 @@ extension TouchScenario {
             (numerator: "c-floor", denominator: "faultline", metrics: [.throughput]),
         ],
         goals: [
+            Goal(figure: .ratio("faultline", over: "c-epoll", .throughput), bound: .atLeast(7)),
             Goal(figure: .ratio("faultline-huge", over: "c-epoll", .throughput), bound: .atLeast(7)),
             // Nanoseconds a page over those of the floor are pages a second of the floor over ours.
             Goal(figure: .ratio("c-floor", over: "faultline", .throughput), bound: .atMost(1.25)),

@@ -72,8 +72,8 @@ package final class Mapping: Sendable {
         return mapping
     }
 
-    /// Has the kernel make huge pages of aligned pieces of `part` when it populates them, and leave no table of small pages behind
-    /// where it does not.
+    /// Has the kernel make huge pages of aligned pieces of `part` when it populates them. Where somebody else is to populate them,
+    /// a fault leaves no table of small pages behind then: a huge page cannot be moved to where one is.
     func preferHugePages(_ part: AddressRange) {
         guard range.contains(part), let start = unsafe UnsafeMutableRawPointer(bitPattern: part.start) else {
             return

@@ -84,19 +84,22 @@ struct PrefetchTests {
 
     @Test func `a prefetch ends with its task, its region and its pager`() async throws {
         try await withPager { pager in
-            let isStarted = Gate()
-            let handler = ClosureHandler { request in
-                isStarted.open()
-                try await request.waitOnTimer(.seconds(30), on: pager.reactor)
-                return .zero
+            func slowRegion(_ isStarted: Gate) async throws -> Region {
+                let handler = ClosureHandler { request in
+                    isStarted.open()
+                    try await request.waitOnTimer(.seconds(30), on: pager.reactor)
+                    return .zero
+                }
+                return try await pager.map(byteCount: 6000 * page, handler: handler)
             }
-            let first = try await pager.map(byteCount: 6000 * page, handler: handler)
-            let second = try await pager.map(byteCount: 6000 * page, handler: handler)
-            let third = try await pager.map(byteCount: 6000 * page, handler: handler)
+            let areStarted = [Gate(), Gate(), Gate()]
+            let first = try await slowRegion(areStarted[0])
+            let second = try await slowRegion(areStarted[1])
+            let third = try await slowRegion(areStarted[2])
             let cancelled = Task { try await first.prefetch() }
             let unmapped = Task { try await second.prefetch() }
             let stopped = Task { try await third.prefetch() }
-            await isStarted.wait()
+            for isStarted in areStarted { await isStarted.wait() }
             try await pager.unmap(second)
             #expect(try await unmapped.value.fraction < 1)
             cancelled.cancel()

@@ -53,7 +53,9 @@ import CLibevent
 
     /// Takes bytes out; `count` are there.
     func takeInput(_ count: Int) -> [UInt8] {
-        unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
+        // Asked for no room, the standard library writes the length into the empty array that all threads share.
+        guard count > 0 else { return [] }
+        return unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
             initialized = unsafe Int(max(0, evbuffer_remove(input, buffer.baseAddress, count)))
         }
     }

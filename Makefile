@@ -12,8 +12,8 @@ SECONDS ?= 60
 BUILD_FLAGS ?=
 
 # Tests park threads: all of them at once on a few cores take longer than a few at a time. Where the toolchain can say so.
-WIDTH = $(shell $(SWIFT) test --help-hidden 2>/dev/null | grep -o -- '--experimental-maximum-parallelization-width' \
-	| head -n 1 | sed 's/$$/ 8/')
+at_a_time = $(shell $(SWIFT) test --help-hidden 2>/dev/null | grep -o -- '--experimental-maximum-parallelization-width' \
+	| head -n 1 | sed 's/$$/ $(1)/')
 
 # The tests of the other packages are built where those of this one are, which they are made of.
 SHARED := --scratch-path .build
@@ -23,7 +23,7 @@ SWIFT_FILES = $(shell find $(wildcard Sources Tests Benchmarks Snippets Examples
 	-name '*.swift' -not -path '*/.build*')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build bench bench-build bench-test example-test stress soak fuzz lint format check docs sanitize sanitize-thread \
+.PHONY: help demo test build bench bench-build bench-test example-test instructions stress soak fuzz lint format check docs sanitize sanitize-thread \
 	sanitize-address release-test dependencies clean
 
 help: ## List the targets
@@ -33,7 +33,7 @@ demo: bench-build ## Install what is missing, build, and run the benchmark's sho
 	@"$$($(SWIFT) build $(BENCH_FLAGS) --show-bin-path)/faultline-bench" $(ARGS)
 
 test: dependencies ## Install what is missing, build, and run every test
-	$(SWIFT) test --disable-xctest $(WIDTH) $(BUILD_FLAGS) $(ARGS)
+	$(SWIFT) test --disable-xctest $(call at_a_time,8) $(BUILD_FLAGS) $(ARGS)
 
 build: dependencies ## Build the libraries, the tests and the snippets
 	$(SWIFT) build --build-tests $(BUILD_FLAGS)
@@ -43,6 +43,9 @@ bench: bench-build ## Run the benchmark: make bench ARGS="roundtrip --pin same -
 
 bench-build: dependencies ## Build the benchmark, optimised
 	$(SWIFT) build $(BENCH_FLAGS)
+
+instructions: dependencies ## Count the instructions of a fault outside of the kernel (needs valgrind)
+	scripts/instructions.sh
 
 bench-test: dependencies ## Run the benchmark's own tests
 	$(SWIFT) test --package-path Benchmarks $(SHARED) --disable-xctest $(ARGS)
@@ -61,13 +64,13 @@ fuzz: ## Feed decoders with made-up bytes, all at once: make fuzz SECONDS=600
 
 # With all package traits: what they bring is built and tested here.
 release-test: dependencies ## Run every test in an optimised build, with the adapters that are off by default
-	$(SWIFT) test -c release --traits Logging,Metrics,ServiceLifecycle --disable-xctest $(WIDTH) $(BUILD_FLAGS) $(ARGS)
+	$(SWIFT) test -c release --traits Logging,Metrics,ServiceLifecycle --disable-xctest $(call at_a_time,8) $(BUILD_FLAGS) $(ARGS)
 
 sanitize: sanitize-thread sanitize-address ## Run every test under the thread and the address sanitizer
 
 # What the kernel answers, case by case in a process of its own, has no threads of ours.
 sanitize-thread: dependencies ## Run the tests that have threads under the thread sanitizer
-	$(SWIFT) test --sanitize=thread --no-parallel --skip ConformanceTests -Xswiftc -DSANITIZED --disable-xctest --scratch-path .build-tsan $(BUILD_FLAGS) $(ARGS)
+	$(SWIFT) test --sanitize=thread $(call at_a_time,3) --skip ConformanceTests -Xswiftc -DSANITIZED --disable-xctest --scratch-path .build-tsan $(BUILD_FLAGS) $(ARGS)
 
 # With the leak check: what nothing refers to any more when the test process ends, or one that an exit test starts, such as objects
 # that keep each other alive, fails it. scripts/leaks.supp has what it cannot see. The check stops its own process (ptrace(2));
@@ -76,7 +79,7 @@ ASAN_OPTIONS ?= detect_leaks=1
 LSAN_OPTIONS = suppressions=$(CURDIR)/scripts/leaks.supp:print_suppressions=0
 
 sanitize-address: dependencies ## Run every test under the address sanitizer, and look for leaks
-	ASAN_OPTIONS="$(ASAN_OPTIONS)" LSAN_OPTIONS="$(LSAN_OPTIONS)" $(SWIFT) test --sanitize=address --no-parallel -Xswiftc -DSANITIZED --disable-xctest --scratch-path .build-asan $(BUILD_FLAGS) $(ARGS)
+	ASAN_OPTIONS="$(ASAN_OPTIONS)" LSAN_OPTIONS="$(LSAN_OPTIONS)" $(SWIFT) test --sanitize=address $(call at_a_time,3) -Xswiftc -DSANITIZED --disable-xctest --scratch-path .build-asan $(BUILD_FLAGS) $(ARGS)
 
 lint: ## Check the format of every Swift file
 	$(SWIFT) format lint --strict $(SWIFT_FILES)

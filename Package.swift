@@ -116,3 +116,12 @@ if Context.environment["FAULTLINE_DOCC"] != nil {
     package.dependencies.append(
         .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.4.0"))
 }
+
+// What `make instructions` runs. It stands between the pager and the kernel, as nobody outside of this package can.
+if Context.environment["FAULTLINE_INSTRUCTIONS"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "Instructions",
+            dependencies: ["EventReactor", "Faultline", "FaultlineTestKit", "Userfault"],
+            path: "Benchmarks/Instructions", swiftSettings: strict))
+}

@@ -25,7 +25,8 @@ public enum Outcome: Hashable, Sendable {
     case gone(Gone)
 
     /// Nothing was done, for a reason that trying again will not change by itself.
-    case failed(UserfaultfdError)
+    // Indirect, so that the answer fits into registers.
+    indirect case failed(UserfaultfdError)
 
     /// What went away.
     public enum Gone: Hashable, Sendable {

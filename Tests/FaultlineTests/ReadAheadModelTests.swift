@@ -8,7 +8,7 @@ struct ReadAheadModelTests {
     let seed = TestSeed()
 
     /// Threads that fault, a table, and what is filled on whose behalf: one page, or what read-ahead adds.
-    struct Model {
+    struct Model: ~Copyable {
         var table: FaultTable
         var readAhead: ReadAhead
         var faults = 0
@@ -52,11 +52,11 @@ struct ReadAheadModelTests {
             try #require(
                 plan.window.lowerBound <= pages.lowerBound && plan.window.upperBound >= pages.upperBound)
             try #require(plan.window.lowerBound >= 0 && plan.window.upperBound <= table.pageCount)
-            for page in plan.window { try #require(table.isMissing(page), "page \(page) of \(plan)") }
+            for page in plan.window { try #require(table.isMissing(page) == true, "page \(page) of \(plan)") }
             table.installMissing(plan.window)
             extra += plan.window.count - pages.count
             for page in plan.strides.map(Array.init) ?? [] {
-                try #require(table.isMissing(page))
+                try #require(table.isMissing(page) == true)
                 table.installMissing(page..<page + 1)
                 extra += 1
             }

@@ -32,7 +32,7 @@ struct SchedulingModelTests {
                 while page < pageCount {
                     let end = min(page + 1 + random.below(4), pageCount)
                     let range = AddressRange(start: UInt(page), byteCount: end - page)
-                    if let gap = wakes.gap(before: range),
+                    if let gap = wakes.gap(to: range),
                         (Int(gap.start)..<Int(gap.end)).contains(where: inFlight.contains)
                     {
                         wakes.add(range)
@@ -44,7 +44,7 @@ struct SchedulingModelTests {
                 }
             }
             var woken: Set<Int> = []
-            for range in wakes.ranges {
+            for range in (0..<wakes.count).map({ wakes[$0] }) {
                 try #require(range.byteCount > 0, "round \(round), \(seed)")
                 woken.formUnion(Int(range.start)..<Int(range.end))
             }
@@ -64,9 +64,10 @@ struct SchedulingModelTests {
             wakes.extend(to: range)
             start = range.end + UInt(random.below(5))
         }
-        #expect(wakes.ranges.count == 1, "\(seed)")
-        #expect(wakes.ranges.first?.start == 4096)
-        #expect(wakes.gap(before: AddressRange(start: 0, byteCount: 1)) == nil, "what lies before is no gap")
+        #expect(wakes.count == 1, "\(seed)")
+        #expect(wakes[0].start == 4096)
+        let below = AddressRange(start: 0, byteCount: 96)
+        #expect(wakes.gap(to: below) == AddressRange(start: 96, byteCount: 4000))
     }
 
     @Test func `Backoff doubles up to its limit and starts again when told`() throws {
@@ -86,6 +87,23 @@ struct SchedulingModelTests {
                 expected = min(expected * 2, limit)
             }
         }
+    }
+
+    @Test func `SortPace gives up where nothing is found, looks now and then, and begins again`() {
+        var pace = SortPace()
+        func reads(_ count: Int, isRandom: Bool) -> Int {
+            (0..<count).count { _ in
+                let isSorted = pace.sortsNext()
+                // Neighbours are found where they are sorted only.
+                pace.admitted(isRandom: isRandom || !isSorted)
+                return isSorted
+            }
+        }
+        #expect(reads(SortPace.patience, isRandom: true) == SortPace.patience)
+        #expect(reads(80, isRandom: true) == 10)
+        #expect(reads(SortPace.mostSkipped + 1, isRandom: false) == 1)
+        #expect(reads(100, isRandom: false) == 100)
+        #expect(reads(SortPace.patience, isRandom: true) == SortPace.patience, "its patience is new")
     }
 
     @Test func `sortInPlace sorts as sorted() does`() throws {
@@ -116,11 +134,11 @@ struct SchedulingModelTests {
                 }
                 if random.chance(20) { faults.sort { $0.address < $1.address } }
                 for number in faults.indices { faults[number].threadID = UInt32(number) }
-                buffers.arrivals.removeAll(keepingCapacity: true)
-                buffers.arrivals.append(contentsOf: faults)
-                buffers.sortArrivals()
+                buffers.removeAll()
+                buffers.append(contentsOf: faults)
+                buffers.sort()
                 let place = { (fault: Fault) in fault.address / UInt(SystemPage.size) }
-                let arrivals = buffers.arrivals
+                let arrivals = (0..<buffers.count).map { buffers[$0] }
                 try #require(Set(arrivals) == Set(faults), "round \(round), \(seed)")
                 try #require(arrivals.count == count)
                 for (left, right) in zip(arrivals, arrivals.dropFirst()) {

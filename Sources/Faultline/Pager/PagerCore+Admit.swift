@@ -4,20 +4,32 @@ import Userfault
 extension PagerCore {
     func admitArrivals(_ kernel: any FaultKernel) {
         let count = arrivals.count
-        if count > 1 { buffers.sortArrivals() }
+        let answered = statistics.synchronousAnswers
+        if count > 1, sortPace.sortsNext() { arrivals.sort() }
         wakesAtOnce = configuration.wakePolicy.wakesAtOnce(pages: count)
         var next = 0
         // Whoever answers may stop the pager, which lets go of all threads, those of the rest as well.
         while next < count, lifecycle != .closed {
-            next += 1
-            admit(arrivals[next - 1], next: &next, kernel)
+            guard let region = region(at: arrivals[next].address) else {
+                next += 1
+                admitStray(arrivals[next - 1])
+                continue
+            }
+            // Kept as long as it is the right one: finding and retaining it again is felt by every fault.
+            repeat {
+                next += 1
+                admit(arrivals[next - 1], to: region, next: &next, kernel)
+            } while next < count && lifecycle != .closed && lastRegion === region
+                && lastPiece.contains(arrivals[next].address)
         }
+        if count > 1 { sortPace.admitted(isRandom: statistics.synchronousAnswers - answered == count) }
     }
 
     /// Finds out what to do about a fault. If its page is to be supplied, the faults on neighbouring missing pages that
     /// follow it in `arrivals`, from `next` on, join its request; one request for a page however many threads wait.
-    private func admit(_ fault: Fault, next: inout Int, _ kernel: any FaultKernel) {
-        guard let region = region(at: fault.address) else { return admitStray(fault) }
+    private func admit(
+        _ fault: Fault, to region: RegionState, next: inout Int, _ kernel: any FaultKernel
+    ) {
         let first = region.page(of: fault.address)
         if region.table.isAltered, region.table.fate(first) == .zero, fault.kind == .missing {
             return admitRemoved(fault, first, of: region, next: &next)

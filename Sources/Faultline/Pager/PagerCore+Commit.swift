@@ -27,7 +27,39 @@ extension PagerCore: EndOfTurnWork {
 
     /// Carries out what threads wait for.
     func commitAwaited() {
-        if scheduler.hasAwaited { carryOut(scheduler.beginCommit()) } else { flushWakes() }
+        guard scheduler.hasAwaited else { return flushWakes() }
+        if knownOutcome == nil, let piece = scheduler.takeOnly(), carryOutAlone(piece) { return }
+        carryOut(scheduler.beginCommit())
+    }
+
+    /// Carries out all that is pending, one piece, in the way that it takes nearly always: the kernel does the whole of it. False
+    /// when it has not, and the piece is pending as before, with the kernel's answer.
+    private func carryOutAlone(_ piece: Scheduler<Tag>.Piece) -> Bool {
+        let region = piece.tag.region
+        let pages = piece.range.byteCount / piece.pageSize
+        let wakesAtOnce = configuration.wakePolicy.wakesAtOnce(pages: pages)
+        isCommitting = true
+        let outcome = perform(piece.action, piece.range, of: region, wake: wakesAtOnce)
+        guard case .whole = outcome else {
+            isCommitting = false
+            scheduler.add(piece)
+            knownOutcome = (outcome, wakesAtOnce)
+            return false
+        }
+        statistics.commits += 1
+        install(piece.range, of: region, action: piece.action, existed: false, demand: piece.tag.demand)
+        letGo(piece.tag.owner, of: region)
+        statistics.bytes += piece.range.byteCount
+        if !wakesAtOnce { wakeLater(piece.range) }
+        endCommit()
+        return true
+    }
+
+    private func endCommit() {
+        flushWakes()
+        isCommitting = false
+        if stopError != nil { return close() }
+        if parked.isEmpty { parkedBackoff.reset() } else { parkRest() }
     }
 
     /// Carries out a batch: copies first, in ascending order, then the wakes.
@@ -46,10 +78,7 @@ extension PagerCore: EndOfTurnWork {
             guard let settlement = scheduler.record(outcome) else { continue }
             settle(settlement, isAwake: known?.isAwake ?? wakesAtOnce)
         }
-        flushWakes()
-        isCommitting = false
-        if stopError != nil { return close() }
-        if parked.isEmpty { parkedBackoff.reset() } else { parkRest() }
+        endCommit()
     }
 
     /// Whether `range`, which is not registered any more, may have gone without the message for it having come yet. The
@@ -63,7 +92,7 @@ extension PagerCore: EndOfTurnWork {
     /// The wakes that the copies before them held back.
     func flushWakes() {
         guard !wakes.isEmpty else { return }
-        for range in wakes.ranges { wake(range) }
+        for index in 0..<wakes.count { wake(wakes[index]) }
         wakes.removeAll()
     }
 
@@ -125,89 +154,6 @@ extension PagerCore: EndOfTurnWork {
         default:
             return outcome
         }
-    }
-
-    /// - Parameter existed: whether the page was there already, with contents of somebody else's.
-    func install(
-        _ range: AddressRange, of region: RegionState, action: Scheduler<Tag>.Action, existed: Bool,
-        demand: Range<Int>
-    ) {
-        let pages = region.pages(of: range)
-        region.table.install(pages)
-        statistics.inFlightPages -= pages.count
-        if case .poison = action { statistics.poisonedPages += pages.count }
-        guard region.needsCare else { return }
-        region.writeWatch?.installed(pages)
-        if let paging = region.paging {
-            installedPaged(pages, paging, action: action, existed: existed, demand: demand)
-        }
-    }
-
-    /// Puts an outcome to its place. `isAwake`: the operation has woken the threads of what it did.
-    private func settle(_ settlement: Scheduler<Tag>.Settlement, isAwake: Bool) {
-        let range = settlement.range
-        for index in scheduler.runPieces {
-            guard let part = scheduler.part(index, in: range) else { continue }
-            settle(scheduler[index], part, settlement.disposition)
-        }
-        switch settlement.disposition {
-        case .done:
-            statistics.bytes += range.byteCount
-            if !isAwake { wakeLater(range) }
-        case .exists:
-            // Whoever was first may have installed it without waking, or through another mapping.
-            statistics.exists += 1
-            wakeLater(range)
-        case .again:
-            statistics.again += 1
-        case .gone(.range):
-            wakeLater(range)
-        case .gone(.process):
-            stop(because: .processExited("its memory is gone", range: range))
-        case .failed:
-            break
-        }
-    }
-
-    /// The same for the `part` of one piece.
-    private func settle(
-        _ piece: Scheduler<Tag>.Piece, _ part: AddressRange, _ disposition: Scheduler<Tag>.Disposition
-    ) {
-        let region = piece.tag.region
-        switch disposition {
-        case .done, .exists:
-            install(
-                part, of: region, action: piece.action, existed: disposition == .exists,
-                demand: piece.tag.demand)
-        case .again:
-            parked.append(piece.restricted(to: part))
-            return
-        case .gone(.range):
-            drop(part, of: region)
-        case .gone(.process):
-            return
-        case .failed(let error):
-            failed(piece, part, error)
-        }
-        // The last bytes of the piece: its buffer is free.
-        if part.end == piece.range.end { letGo(piece.tag.owner, of: region) }
-    }
-
-    func wakeLater(_ range: AddressRange) {
-        if let gap = wakes.gap(before: range), !canWakeAcross(gap) {
-            wakes.add(range)
-        } else {
-            wakes.extend(to: range)
-        }
-    }
-
-    /// Whether nobody in `gap` waits for a page that is still to come.
-    private func canWakeAcross(_ gap: AddressRange) -> Bool {
-        if statistics.inFlightPages == 0 { return true }
-        guard let region = region(at: gap.start), region.range.contains(gap) else { return false }
-        // Looking through a large gap costs more than a second wake.
-        guard gap.byteCount / region.pageSize <= 1 << 14 else { return false }
-        return !region.table.hasInFlight(region.pages(of: gap))
     }
 
     /// Parked pieces are retried by timer: no message tells when the address space is quiet again, and asking

@@ -90,7 +90,8 @@ extension PagerCore {
         if !wakesAtOnce { wakeLater(part) }
     }
 
-    private func queue(
+    /// Hands an action to the scheduler.
+    func queue(
         _ action: Scheduler<Tag>.Action, _ range: AddressRange, of region: RegionState,
         owner: Resolution.Owner, failures: Int, demand: Range<Int>, isAhead: Bool
     ) {

@@ -36,7 +36,8 @@ extension PagerCore {
     /// Counts the faults that prefetches yield to: those on pages that are not being brought already, nor are about to be. A thread
     /// that follows a prefetch would not be helped by less of it.
     func countArrivals() {
-        for fault in arrivals {
+        for place in 0..<arrivals.count {
+            let fault = arrivals[place]
             guard let region = region(at: fault.address) else { continue }
             let page = region.page(of: fault.address)
             if fault.kind == .missing, !region.table.isMissing(page) { continue }

@@ -4,7 +4,7 @@ import Userfault
 extension PagerCore: ReadinessHandler {
     func descriptorReady(_ readiness: Readiness) {
         guard let kernel, lifecycle == .serving || lifecycle == .draining && !events.isEmpty else { return }
-        if !arrivals.isEmpty { arrivals.removeAll(keepingCapacity: true) }
+        arrivals.removeAll()
         if !backlog.isEmpty {
             arrivals.append(contentsOf: backlog)
             backlog.removeAll(keepingCapacity: true)
@@ -27,21 +27,16 @@ extension PagerCore: ReadinessHandler {
             let count: Int
             do {
                 statistics.reads += 1
-                count = try kernel.read(into: batch)
+                count = try arrivals.read(from: kernel)
             } catch {
                 return readingFailed(error)
             }
             statistics.messages += count
-            if isShort {
-                isShort = false
-                readBackoff.reset()
-            }
-            for index in 0..<count {
-                if let fault = batch.fault(at: index) {
-                    arrivals.append(fault)
-                } else {
-                    apply(batch[index])
-                }
+            if isShort { isShortNoMore() }
+            var next = arrivals.takeFaults(from: 0, below: count)
+            while next < count {
+                apply(batch[next])
+                next = arrivals.takeFaults(from: next + 1, below: count)
             }
             // A read that comes back with room to spare has emptied the queue; what comes after it is reported anew.
             if count < configuration.messagesPerRead || lifecycle == .closed { return }
@@ -57,17 +52,15 @@ extension PagerCore: ReadinessHandler {
             let count: Int
             do {
                 statistics.reads += 1
-                count = try kernel.read(into: batch)
+                count = try arrivals.read(from: kernel)
             } catch {
                 return readingFailed(error)
             }
             statistics.messages += count
-            for index in 0..<count {
-                if let fault = batch.fault(at: index) {
-                    backlog.append(fault)
-                } else {
-                    apply(batch[index])
-                }
+            var next = batch.appendFaults(from: 0, below: count, to: &backlog)
+            while next < count {
+                apply(batch[next])
+                next = batch.appendFaults(from: next + 1, below: count, to: &backlog)
             }
             if count < configuration.messagesPerRead {
                 if !backlog.isEmpty { readAgainSoon() }
@@ -97,6 +90,12 @@ extension PagerCore: ReadinessHandler {
             core.value.isReadScheduled = false
             core.value.descriptorReady(.readable)
         }
+    }
+
+    @inline(never)
+    private func isShortNoMore() {
+        isShort = false
+        readBackoff.reset()
     }
 
     private func readingFailed(_ error: UserfaultfdError) {

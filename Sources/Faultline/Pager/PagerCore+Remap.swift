@@ -73,7 +73,7 @@ extension PagerCore {
     }
 
     private func move(
-        _ piece: AddressRange, of region: RegionState, table: FaultTable, by distance: UInt,
+        _ piece: AddressRange, of region: RegionState, table: consuming FaultTable, by distance: UInt,
         handler: (any FaultHandler)? = nil
     ) {
         let place = piece.start &+ distance

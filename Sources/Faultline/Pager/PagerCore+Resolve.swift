@@ -57,6 +57,26 @@ extension PagerCore {
         start(pages, of: region, cause: cause, failures: failures)
     }
 
+    /// What the answer to a whole request is to the kernel, where there is nothing else to look at; nil where there is.
+    @inline(__always)
+    private func plainAction(
+        _ resolution: Resolution, range: AddressRange, pages: Range<Int>, of region: RegionState
+    ) -> Scheduler<Tag>.Action? {
+        guard resolution.range == nil, !resolution.isWriteProtected, !region.needsCare,
+            !region.findsZeroPages, region.hugePages?.grid.pieces(in: pages) == nil,
+            !region.table.isAltered || !region.table.hasAltered(pages)
+        else { return nil }
+        switch resolution.action {
+        case .copy(let source, let byteCount):
+            guard byteCount >= range.byteCount,
+                !registered.index.overlaps(AddressRange(start: source, byteCount: range.byteCount))
+            else { return nil }
+            return .copy(source: source)
+        case .zero where region.operations.contains(.zero): return .zero
+        default: return nil
+        }
+    }
+
     /// The way of most answers, without the detours: the whole request, whose kernel call succeeds. While faults are
     /// read, answers come in ascending order and neighbours share a request, so that queueing has nothing to merge.
     /// False when nothing was done.
@@ -64,26 +84,16 @@ extension PagerCore {
         _ resolution: Resolution, range: AddressRange, pages: Range<Int>, of region: RegionState,
         kernel: any FaultKernel, demand: Range<Int>, isBegun: Bool
     ) -> Bool {
-        guard resolution.range == nil, !resolution.isWriteProtected, !region.needsCare,
-            !region.findsZeroPages, region.hugePages?.grid.pieces(in: pages) == nil,
-            !region.table.isAltered || !region.table.hasAltered(pages)
-        else { return false }
+        guard let action = plainAction(resolution, range: range, pages: pages, of: region) else {
+            return false
+        }
         let outcome: Outcome
-        let action: Scheduler<Tag>.Action
-        switch resolution.action {
-        case .copy(let source, let byteCount):
-            guard byteCount >= range.byteCount,
-                !registered.index.overlaps(AddressRange(start: source, byteCount: range.byteCount))
-            else { return false }
-            action = .copy(source: source)
+        if case .copy(let source) = action {
             statistics.copies += 1
             outcome = kernel.copy(from: source, to: range, wake: wakesAtOnce)
-        case .zero where region.operations.contains(.zero):
-            action = .zero
+        } else {
             statistics.zeroPages += 1
             outcome = kernel.zero(range, wake: wakesAtOnce)
-        default:
-            return false
         }
         guard case .whole = outcome else {
             if !isBegun { begin(pages, of: region) }
@@ -128,14 +138,25 @@ extension PagerCore {
     func finish(_ ticket: RequestTicket, _ resolution: Resolution) {
         guard open.remove(ticket) else { return }
         defer { if ticket.cause.prefetch != 0 { prefetchAnswered(ticket) } }
-        if isReading, ticket.supplied.isEmpty, ticket.failures == 0, ticket.cause.kind == .missing,
-            let kernel,
-            installAtOnce(
-                resolution, range: ticket.region.range(of: ticket.pages), pages: ticket.pages,
-                of: ticket.region,
-                kernel: kernel, demand: ticket.cause.demand, isBegun: true)
-        {
-            return
+        if ticket.supplied.isEmpty, ticket.failures == 0, ticket.cause.kind == .missing {
+            let region = ticket.region
+            let range = region.range(of: ticket.pages)
+            if isReading {
+                if let kernel,
+                    installAtOnce(
+                        resolution, range: range, pages: ticket.pages, of: region, kernel: kernel,
+                        demand: ticket.cause.demand, isBegun: true)
+                {
+                    return
+                }
+            } else if let action = plainAction(resolution, range: range, pages: ticket.pages, of: region) {
+                queue(
+                    action, range, of: region, owner: resolution.owner, failures: 0,
+                    demand: ticket.cause.demand, isAhead: ticket.cause.demand.isEmpty)
+                scheduleCommitOfAnswers()
+                if lifecycle == .draining { closeIfDrained() }
+                return
+            }
         }
         answer(
             resolution, pages: ticket.pages, of: ticket.region, supplied: ticket.supplied,

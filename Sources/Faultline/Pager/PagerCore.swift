@@ -4,7 +4,7 @@ import Userfault
 /// The pager's state and its road from message to wake. Touched on the loop's thread only.
 ///
 /// The topics are in files of their own: reading messages (`+Reading`), admitting faults (`+Admit`), asking the handler
-/// (`+Resolve`), its answers (`+Answer`, `+Enqueue`, `+Zeroes`), committing and waking (`+Scheduling`, `+Commit`), failures
+/// (`+Resolve`), its answers (`+Answer`, `+Enqueue`, `+Zeroes`), committing and waking (`+Scheduling`, `+Commit`, `+Settle`), failures
 /// (`+Failure`), regions coming and going (`+Regions`), changes of the address space (`+Events`, `+Unmap`, `+Remap`, `+Growth`,
 /// `+Fork`), the end (`+Shutdown`).
 final class PagerCore {
@@ -30,6 +30,8 @@ final class PagerCore {
         var idleRunners: [HandlerRunner] = []
         var backlog: [Fault] = []
         var answeredPrefetches: [Prefetch] = []
+        var knownOutcome: (outcome: Outcome, isAwake: Bool)?
+        var parkedBackoff = Backoff(first: .microseconds(20), limit: .milliseconds(1))
     }
 
     enum Lifecycle {
@@ -51,10 +53,11 @@ final class PagerCore {
     var isReadScheduled = false
     /// A fork message finds no free descriptor, and stays in the kernel.
     var isShort = false
+    var sortPace = SortPace()
     /// The changes of the address space that the kernel tells of.
     let events: Features
-    let buffers: ReadBuffers
-    var batch: EventReader { buffers.batch }
+    let arrivals: ReadBuffers
+    var batch: EventReader { arrivals.batch }
     private let hot = Confined(Hot())
     /// The entry that was found last.
     var lastRegion: RegionState?
@@ -99,7 +102,6 @@ final class PagerCore {
     static let idleRunnerLimit = 64
     /// Pieces the kernel told to come back later.
     var parked: [Scheduler<Tag>.Piece] = []
-    var parkedBackoff = Backoff(first: .microseconds(20), limit: .milliseconds(1))
     var parkedTimer: TimerID?
     var retryTimers: [TimerID: RequestTicket] = [:]
     /// Answers that are held back are carried out when it fires.
@@ -108,9 +110,6 @@ final class PagerCore {
     /// The pager is being made, and its first regions are taken in. Messages that are there already are about them: they are
     /// read afterwards.
     var isPreparing = false
-    /// The kernel's answer to the first operation of the next commit, when it has been asked already, and whether that
-    /// operation woke the threads of what it did.
-    var knownOutcome: (outcome: Outcome, isAwake: Bool)?
     var prefetches: [Int: Prefetch] = [:]
     /// Some go on at the end of the turn.
     var hasHeldPrefetches = false
@@ -149,7 +148,7 @@ final class PagerCore {
         served = isForeign ? RegisteredRanges() : registered
         self.isForeign = isForeign
         let capacity = configuration.messagesPerRead
-        buffers =
+        arrivals =
             events.isEmpty
             ? reactor.attachment { SharedReadBuffers() }.buffers(capacity: capacity)
             : ReadBuffers(capacity: capacity)
@@ -165,10 +164,6 @@ final class PagerCore {
         return WatchedHandler(base: handler, watch: handlerWatch)
     }
 
-    var arrivals: [Fault] {
-        _read { yield buffers.arrivals }
-        _modify { yield &buffers.arrivals }
-    }
     var scheduler: Scheduler<Tag> {
         _read { yield hot.value.scheduler }
         _modify { yield &hot.value.scheduler }
@@ -201,6 +196,18 @@ final class PagerCore {
         _modify { yield &hot.value.answeredPrefetches }
     }
 
+    /// The kernel's answer to the first operation of the next commit, when it has been asked already, and whether that
+    /// operation woke the threads of what it did.
+    var knownOutcome: (outcome: Outcome, isAwake: Bool)? {
+        _read { yield hot.value.knownOutcome }
+        _modify { yield &hot.value.knownOutcome }
+    }
+    /// When parked pieces are tried again.
+    var parkedBackoff: Backoff {
+        _read { yield hot.value.parkedBackoff }
+        _modify { yield &hot.value.parkedBackoff }
+    }
+
     var statistics: PagerStatistics {
         _read { yield hot.value.statistics }
         _modify { yield &hot.value.statistics }
@@ -209,6 +216,12 @@ final class PagerCore {
     /// The region that contains an address. Neighbouring faults ask for the same one again and again.
     func region(at address: UInt) -> RegionState? {
         if let lastRegion, lastPiece.contains(address) { return lastRegion }
+        return findRegion(at: address)
+    }
+
+    // Apart, and so is what else happens seldom on a fault's way: its exclusivity checks would be made each time.
+    @inline(never)
+    private func findRegion(at address: UInt) -> RegionState? {
         guard let entry = regions.entry(at: address) else { return nil }
         (lastPiece, lastRegion) = entry
         return lastRegion

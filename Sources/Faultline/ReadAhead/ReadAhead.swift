@@ -55,7 +55,7 @@ package struct ReadAhead {
     }
 
     /// What to fill when threads wait for `pages`, a run of missing ones. At most `room` more pages are part of it.
-    package mutating func plan(_ pages: Range<Int>, in table: FaultTable, room: Int) -> Plan {
+    package mutating func plan(_ pages: Range<Int>, in table: borrowing FaultTable, room: Int) -> Plan {
         guard advice != .random, maximum > 0 else { return Plan(window: pages) }
         if strays >= Self.strayLimit, advice == .adaptive {
             strays &+= 1
@@ -127,7 +127,7 @@ package struct ReadAhead {
     }
 
     private mutating func advance(
-        _ index: Int, to pages: Range<Int>, in table: FaultTable, room: Int
+        _ index: Int, to pages: Range<Int>, in table: borrowing FaultTable, room: Int
     ) -> Plan {
         confirm(index)
         strays = 0
@@ -135,8 +135,9 @@ package struct ReadAhead {
     }
 
     /// Fills ahead of a stream whose course is known, more than last time.
-    private mutating func fill(_ index: Int, from pages: Range<Int>, in table: FaultTable, room: Int) -> Plan
-    {
+    private mutating func fill(
+        _ index: Int, from pages: Range<Int>, in table: borrowing FaultTable, room: Int
+    ) -> Plan {
         var stream = streams[index]
         stream.lastUse = time
         stream.last = pages

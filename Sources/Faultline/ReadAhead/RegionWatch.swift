@@ -15,7 +15,9 @@ struct RegionWatch {
 
     /// The pages to ask for when threads wait for `pages`. While first touches are recorded nothing is filled ahead: it would
     /// hide them.
-    mutating func plan(_ pages: Range<Int>, in table: FaultTable, room: Int = .max) -> ReadAhead.Plan {
+    mutating func plan(_ pages: Range<Int>, in table: borrowing FaultTable, room: Int = .max)
+        -> ReadAhead.Plan
+    {
         guard recording == nil else {
             recording?.append(pages)
             return ReadAhead.Plan(window: pages)

@@ -9,6 +9,8 @@ final class RegionState {
     // First, and close together, what every fault looks at: there may be thousands of regions.
     let range: AddressRange
     let pageSize: Int
+    /// Its logarithm: what a fault would divide by is known to be a power of two by us only.
+    private let pageShift: Int
     /// The number of the first page in `home`.
     let firstPage: Int
     /// What the handler is asked for at most at a time, in pages.
@@ -95,6 +97,7 @@ final class RegionState {
         self.isRegisteredByPeer = isRegisteredByPeer
         isInherited = !ownsMemory || options.isInheritedByFork
         self.pageSize = pageSize
+        pageShift = pageSize.trailingZeroBitCount
         self.memoryKind = memoryKind
         self.baseOffset = baseOffset + Int(range.start - home.start)
         self.handler = handler
@@ -116,7 +119,7 @@ final class RegionState {
     ///   - handler: nil for that of `whole`.
     ///   - family: nil for that of `whole`; another one for another process.
     init(
-        _ piece: AddressRange, of whole: RegionState, at start: UInt, table: FaultTable,
+        _ piece: AddressRange, of whole: RegionState, at start: UInt, table: consuming FaultTable,
         handler: (any FaultHandler)? = nil, family: RegionFamily? = nil
     ) {
         range = AddressRange(start: start, byteCount: piece.byteCount)
@@ -129,6 +132,7 @@ final class RegionState {
         isRegisteredByPeer = whole.isRegisteredByPeer
         isInherited = whole.isInherited
         pageSize = whole.pageSize
+        pageShift = whole.pageShift
         memoryKind = whole.memoryKind
         baseOffset = whole.offset(of: piece.start)
         homeOffset = baseOffset
@@ -182,18 +186,18 @@ final class RegionState {
 
     private func updateCare() { needsCare = isMarked || writeWatch != nil || paging != nil }
 
-    func page(of address: UInt) -> Int { Int(address - range.start) / pageSize }
+    func page(of address: UInt) -> Int { Int(address - range.start) &>> pageShift }
 
     /// What the byte at `address` is to the handler.
     func offset(of address: UInt) -> Int { baseOffset + Int(address - range.start) }
 
     func pages(of range: AddressRange) -> Range<Int> {
         let first = page(of: range.start)
-        return first..<first + range.byteCount / pageSize
+        return first..<first + range.byteCount &>> pageShift
     }
 
     func range(of pages: Range<Int>) -> AddressRange {
         AddressRange(
-            start: range.start + UInt(pages.lowerBound * pageSize), byteCount: pages.count * pageSize)
+            start: range.start + UInt(pages.lowerBound &<< pageShift), byteCount: pages.count &<< pageShift)
     }
 }

@@ -128,6 +128,9 @@ package struct Scheduler<Tag> {
         return pending + ahead
     }
 
+    /// Takes the one piece that threads wait for, if it is the only one.
+    package mutating func takeOnly() -> Piece? { pending.count == 1 ? pending.removeLast() : nil }
+
     /// Takes what threads wait for as the batch to commit. Returns the number of pages in it.
     package mutating func beginCommit() -> Int {
         assert(!isCommitting)

@@ -2,7 +2,7 @@
 ///
 /// A page is missing, in flight (some request is to supply it) or present. Two bits a page, whatever the size of
 /// the region; everything else grows with what is in flight.
-package struct FaultTable {
+package struct FaultTable: ~Copyable {
     package enum Admission: Hashable, Sendable {
         /// Nobody supplies this page yet: begin.
         case begin
@@ -30,6 +30,8 @@ package struct FaultTable {
     package var presentCount: Int { present.population }
     package var inFlightCount: Int { inFlight.population }
 
+    // Inlined, as what else each fault asks for: the table would be copied to call it.
+    @inline(__always)
     package func admit(_ page: Int) -> Admission {
         if inFlight.contains(page) { return .join }
         return present.contains(page) ? .wake : .begin
@@ -57,15 +59,19 @@ package struct FaultTable {
     package func isPresent(_ page: Int) -> Bool { present.contains(page) }
     package func isInFlight(_ page: Int) -> Bool { inFlight.contains(page) }
 
+    private func areMissing(_ pages: Range<Int>) -> Bool {
+        missingEnd(from: pages.lowerBound, below: pages.upperBound) == pages.upperBound
+    }
+
     /// A request for `pages`, all of them missing, is under way.
     package mutating func begin(_ pages: Range<Int>) {
-        assert(pages.allSatisfy(isMissing))
+        assert(areMissing(pages))
         inFlight.insert(pages)
     }
 
     /// `pages`, missing so far, are installed without ever having been in flight.
     package mutating func installMissing(_ pages: Range<Int>) {
-        assert(pages.allSatisfy(isMissing))
+        assert(areMissing(pages))
         present.insert(pages)
     }
 
@@ -100,7 +106,7 @@ package struct FaultTable {
     }
 
     /// Takes over which of the pages `pages` of `other` are there; the first of them is this one's first.
-    mutating func copyPresent(_ pages: Range<Int>, of other: FaultTable) {
+    mutating func copyPresent(_ pages: Range<Int>, of other: borrowing FaultTable) {
         present.insert(pages, of: other.present)
     }
 

@@ -35,7 +35,22 @@ package struct PageBitmap {
     /// The bits of 64 pages.
     func word(_ index: Int) -> UInt64 { words[index] }
 
+    @inline(__always)
     package mutating func insert(_ pages: Range<Int>) {
+        guard pages.count != 1 else { return insert(page: pages.lowerBound) }
+        insert(several: pages)
+    }
+
+    @inline(__always)
+    private mutating func insert(page: Int) {
+        let index = page >> 6
+        let old = words[index]
+        let bit = UInt64(1) << UInt64(page & 63)
+        if old & bit == 0 { population += 1 }
+        words[index] = old | bit
+    }
+
+    private mutating func insert(several pages: Range<Int>) {
         forEachWord(of: pages) { index, mask in
             let old = words[index]
             population += (mask & ~old).nonzeroBitCount

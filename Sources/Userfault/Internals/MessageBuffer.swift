@@ -40,9 +40,14 @@ struct MessageBuffer: ~Copyable, @unchecked Sendable {
         return unsafe relay.take(into: start, capacity: capacity)
     }
 
-    /// The message at `index` as a fault, if it is one.
-    func fault(at index: Int) -> Fault? {
-        code(at: index) == 0x12 ? loadFault(at: index) : nil
+    /// Appends the faults from `index` on, up to the first message that is none, or `limit`. Returns where that is.
+    func appendFaults(from index: Int, below limit: Int, to faults: inout [Fault]) -> Int {
+        var index = index
+        while index < limit, code(at: index) == 0x12 {
+            faults.append(loadFault(at: index))
+            index += 1
+        }
+        return index
     }
 
     private func loadFault(at index: Int) -> Fault {

@@ -5,11 +5,11 @@
 ///
 /// Safe because only the loop's thread gets here, and no change to one of these calls out to code that could reach it.
 @safe
-package struct Confined<Value>: ~Copyable {
+package struct Confined<Value: ~Copyable>: ~Copyable {
     @usableFromInline let storage: UnsafeMutablePointer<Value>
 
     @inlinable
-    package init(_ value: Value) {
+    package init(_ value: consuming Value) {
         unsafe storage = .allocate(capacity: 1)
         unsafe storage.initialize(to: value)
     }

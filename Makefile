@@ -11,9 +11,12 @@ SECONDS ?= 60
 # Flags for every build of the root package. FAULTLINE_STRICT=1 in the environment turns warnings into errors, in all packages.
 BUILD_FLAGS ?=
 
-# Tests park threads: all of them at once on a few cores take longer than a few at a time. Where the toolchain can say so.
-at_a_time = $(shell $(SWIFT) test --help-hidden 2>/dev/null | grep -o -- '--experimental-maximum-parallelization-width' \
-	| head -n 1 | sed 's/$$/ $(1)/')
+# Tests park threads: all of them at once on a few cores take longer than a few at a time. Toolchains that cannot do that pass over it.
+export SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH ?= 8
+FEW := SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=3
+
+# Only the tests, without the snippets.
+TESTS := --disable-xctest --test-product faultlinePackageTests
 
 # The tests of the other packages are built where those of this one are, which they are made of.
 SHARED := --scratch-path .build
@@ -24,7 +27,7 @@ SWIFT_FILES = $(shell find $(wildcard Sources Tests Benchmarks Snippets Examples
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test build bench bench-build bench-test example-test instructions stress soak fuzz lint format check docs sanitize sanitize-thread \
-	sanitize-address release-test dependencies clean
+	sanitize-address sanitize-address-build release-test dependencies clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,7 +36,7 @@ demo: bench-build ## Install what is missing, build, and run the benchmark's sho
 	@"$$($(SWIFT) build $(BENCH_FLAGS) --show-bin-path)/faultline-bench" $(ARGS)
 
 test: dependencies ## Install what is missing, build, and run every test
-	$(SWIFT) test --disable-xctest $(call at_a_time,8) $(BUILD_FLAGS) $(ARGS)
+	$(SWIFT) test --disable-xctest $(BUILD_FLAGS) $(ARGS)
 
 build: dependencies ## Build the libraries, the tests and the snippets
 	$(SWIFT) build --build-tests $(BUILD_FLAGS)
@@ -62,15 +65,20 @@ soak: dependencies ## Fault over sockets while the page server crashes again and
 fuzz: ## Feed decoders with made-up bytes, all at once: make fuzz SECONDS=600
 	scripts/fuzz.sh $(SECONDS)
 
-# With all package traits: what they bring is built and tested here.
+# With all package traits: what they bring is built and tested here; and as users get it, without what @testable needs.
 release-test: dependencies ## Run every test in an optimised build, with the adapters that are off by default
-	$(SWIFT) test -c release --traits Logging,Metrics,ServiceLifecycle --disable-xctest $(call at_a_time,8) $(BUILD_FLAGS) $(ARGS)
+	$(SWIFT) test -c release --disable-testable-imports --traits Logging,Metrics,ServiceLifecycle $(TESTS) $(BUILD_FLAGS) $(ARGS)
 
 sanitize: sanitize-thread sanitize-address ## Run every test under the thread and the address sanitizer
 
 # What the kernel answers, case by case in a process of its own, has no threads of ours.
 sanitize-thread: dependencies ## Run the tests that have threads under the thread sanitizer
-	$(SWIFT) test --sanitize=thread $(call at_a_time,3) --skip ConformanceTests -Xswiftc -DSANITIZED --disable-xctest --scratch-path .build-tsan $(BUILD_FLAGS) $(ARGS)
+	$(FEW) $(SWIFT) test --sanitize=thread $(TESTS) --skip ConformanceTests -Xswiftc -DSANITIZED --scratch-path .build-tsan $(BUILD_FLAGS) $(ARGS)
+
+ADDRESS := --sanitize=address -Xswiftc -DSANITIZED --scratch-path .build-asan
+
+sanitize-address-build: dependencies
+	$(SWIFT) build --build-tests $(ADDRESS) $(BUILD_FLAGS)
 
 # With the leak check: what nothing refers to any more when the test process ends, or one that an exit test starts, such as objects
 # that keep each other alive, fails it. scripts/leaks.supp has what it cannot see. The check stops its own process (ptrace(2));
@@ -79,7 +87,7 @@ ASAN_OPTIONS ?= detect_leaks=1
 LSAN_OPTIONS = suppressions=$(CURDIR)/scripts/leaks.supp:print_suppressions=0
 
 sanitize-address: dependencies ## Run every test under the address sanitizer, and look for leaks
-	ASAN_OPTIONS="$(ASAN_OPTIONS)" LSAN_OPTIONS="$(LSAN_OPTIONS)" $(SWIFT) test --sanitize=address $(call at_a_time,3) -Xswiftc -DSANITIZED --disable-xctest --scratch-path .build-asan $(BUILD_FLAGS) $(ARGS)
+	ASAN_OPTIONS="$(ASAN_OPTIONS)" LSAN_OPTIONS="$(LSAN_OPTIONS)" $(FEW) $(SWIFT) test $(ADDRESS) $(TESTS) $(BUILD_FLAGS) $(ARGS)
 
 lint: ## Check the format of every Swift file
 	$(SWIFT) format lint --strict $(SWIFT_FILES)

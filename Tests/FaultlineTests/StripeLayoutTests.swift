@@ -1,8 +1,7 @@
+import Faultline
 import FaultlineTestKit
 import Testing
 import Userfault
-
-@testable import Faultline
 
 @Suite struct StripeLayoutTests {
     private let page = SystemPage.size

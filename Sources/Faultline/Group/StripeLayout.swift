@@ -1,4 +1,4 @@
-import Userfault
+package import Userfault
 
 /// How a region is divided between the reactors of a ``PagerGroup``.
 ///
@@ -34,37 +34,37 @@ public struct StripeLayout: Hashable, Sendable {
     /// Stripes in turn, of a length that suits the region.
     public static let automatic = StripeLayout()
 
-    static let usualByteCount = 4 << 20
-    static let usualMostStripes = 1024
+    package static let usualByteCount = 4 << 20
+    package static let usualMostStripes = 1024
 }
 
 extension StripeLayout {
     /// A layout, applied to a region.
-    struct Plan: Hashable {
-        let range: AddressRange
-        let stripeByteCount: Int
+    package struct Plan: Hashable {
+        package let range: AddressRange
+        package let stripeByteCount: Int
         /// The indices of the reactors whose turn it is, again and again.
-        let turns: [Int]
-        let reactorCount: Int
-        let pagersPerReactor: Int
+        package let turns: [Int]
+        package let reactorCount: Int
+        package let pagersPerReactor: Int
 
-        var stripeCount: Int { (range.byteCount + stripeByteCount - 1) / stripeByteCount }
+        package var stripeCount: Int { (range.byteCount + stripeByteCount - 1) / stripeByteCount }
 
         /// The addresses of a stripe; the last one may be shorter.
-        func stripe(_ index: Int) -> AddressRange {
+        package func stripe(_ index: Int) -> AddressRange {
             let offset = index * stripeByteCount
             return AddressRange(
                 start: range.start + UInt(offset), byteCount: min(stripeByteCount, range.byteCount - offset))
         }
 
         /// The stripe that contains an address of the region.
-        func index(of address: UInt) -> Int { Int(address - range.start) / stripeByteCount }
+        package func index(of address: UInt) -> Int { Int(address - range.start) / stripeByteCount }
 
         /// The index of the reactor that serves a stripe.
-        func reactor(of stripe: Int) -> Int { turns[stripe % turns.count] }
+        package func reactor(of stripe: Int) -> Int { turns[stripe % turns.count] }
 
         /// The index of the pager that serves a stripe. Those of a reactor take turns, too.
-        func pager(of stripe: Int) -> Int {
+        package func pager(of stripe: Int) -> Int {
             guard pagersPerReactor > 1 else { return reactor(of: stripe) }
             let (round, place) = stripe.quotientAndRemainder(dividingBy: turns.count)
             let own = turns[place]
@@ -74,7 +74,7 @@ extension StripeLayout {
         }
 
         /// The stripes that a part of the region touches.
-        func indices(of part: AddressRange) -> Range<Int> {
+        package func indices(of part: AddressRange) -> Range<Int> {
             part.isEmpty ? 0..<0 : index(of: part.start)..<index(of: part.end - 1) + 1
         }
     }
@@ -82,7 +82,7 @@ extension StripeLayout {
     /// How a region of `range` is divided between `count` reactors.
     ///
     /// - Throws: ``PagerError`` when the stripes cannot be, or a reactor is not one of the group.
-    func plan(
+    package func plan(
         _ range: AddressRange, pageSize: Int, reactors count: Int, pagersPerReactor: Int = 1
     ) throws(PagerError) -> Plan {
         let turns: [Int]

@@ -10,7 +10,7 @@ final class RegionState {
     let range: AddressRange
     let pageSize: Int
     /// Its logarithm: what a fault would divide by is known to be a power of two by us only.
-    private let pageShift: Int
+    let pageShift: Int
     /// The number of the first page in `home`.
     let firstPage: Int
     /// What the handler is asked for at most at a time, in pages.
@@ -185,19 +185,4 @@ final class RegionState {
     }
 
     private func updateCare() { needsCare = isMarked || writeWatch != nil || paging != nil }
-
-    func page(of address: UInt) -> Int { Int(address - range.start) &>> pageShift }
-
-    /// What the byte at `address` is to the handler.
-    func offset(of address: UInt) -> Int { baseOffset + Int(address - range.start) }
-
-    func pages(of range: AddressRange) -> Range<Int> {
-        let first = page(of: range.start)
-        return first..<first + range.byteCount &>> pageShift
-    }
-
-    func range(of pages: Range<Int>) -> AddressRange {
-        AddressRange(
-            start: range.start + UInt(pages.lowerBound &<< pageShift), byteCount: pages.count &<< pageShift)
-    }
 }

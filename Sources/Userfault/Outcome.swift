@@ -24,8 +24,8 @@ public enum Outcome: Hashable, Sendable {
     /// What was to be changed is not there any more.
     case gone(Gone)
 
-    /// Nothing was done, for a reason that trying again will not change by itself.
     // Indirect, so that the answer fits into registers.
+    /// Nothing was done, for a reason that trying again will not change by itself.
     indirect case failed(UserfaultfdError)
 
     /// What went away.

@@ -162,7 +162,7 @@ struct EventForkTests {
                     try await child.pager.waitUntilStopped()
                 }
                 #expect(error?.code == .processExited)
-                try await eventually { ctest_descriptor_count() <= before }
+                try await eventually { ctest_descriptor_count() == before }
                 #expect(await words(other.range.start, 8) == [1, 2, 3, 4, 5, 6, 7, 8])
             }
         }

@@ -30,7 +30,7 @@ package struct FaultTable: ~Copyable {
     package var presentCount: Int { present.population }
     package var inFlightCount: Int { inFlight.population }
 
-    // Inlined, as what else each fault asks for: the table would be copied to call it.
+    // Every fault asks: the call takes longer than the answer.
     @inline(__always)
     package func admit(_ page: Int) -> Admission {
         if inFlight.contains(page) { return .join }

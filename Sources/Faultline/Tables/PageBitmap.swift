@@ -37,20 +37,6 @@ package struct PageBitmap {
 
     @inline(__always)
     package mutating func insert(_ pages: Range<Int>) {
-        guard pages.count != 1 else { return insert(page: pages.lowerBound) }
-        insert(several: pages)
-    }
-
-    @inline(__always)
-    private mutating func insert(page: Int) {
-        let index = page >> 6
-        let old = words[index]
-        let bit = UInt64(1) << UInt64(page & 63)
-        if old & bit == 0 { population += 1 }
-        words[index] = old | bit
-    }
-
-    private mutating func insert(several pages: Range<Int>) {
         forEachWord(of: pages) { index, mask in
             let old = words[index]
             population += (mask & ~old).nonzeroBitCount
@@ -58,6 +44,7 @@ package struct PageBitmap {
         }
     }
 
+    @inline(__always)
     package mutating func remove(_ pages: Range<Int>) {
         forEachWord(of: pages) { index, mask in
             let old = words[index]
@@ -112,10 +99,17 @@ package struct PageBitmap {
         }
     }
 
+    // Inlined for the one page of nearly every fault; several are looked through elsewhere.
+    @inline(__always)
     private func forEachWord(of pages: Range<Int>, _ body: (Int, UInt64) -> Void) {
         precondition(pages.lowerBound >= 0 && pages.upperBound <= pageCount)
-        guard !pages.isEmpty else { return }
         if pages.count == 1 { return body(pages.lowerBound >> 6, 1 << UInt64(pages.lowerBound & 63)) }
+        Self.forEachWord(ofSeveral: pages, body)
+    }
+
+    @inline(never)
+    private static func forEachWord(ofSeveral pages: Range<Int>, _ body: (Int, UInt64) -> Void) {
+        guard !pages.isEmpty else { return }
         let firstIndex = pages.lowerBound >> 6
         let lastIndex = (pages.upperBound - 1) >> 6
         for index in firstIndex...lastIndex {

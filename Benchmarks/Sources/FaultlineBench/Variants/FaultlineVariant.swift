@@ -87,28 +87,6 @@ private struct ExistingHandler: FaultHandler {
     func resolve(_ request: FaultRequest) async throws -> Resolution { .mapExisting }
 }
 
-/// Answers without suspending, but through the async entry.
-private struct AsyncHandler: FaultHandler {
-    var source: PageSource
-
-    func resolve(_ request: FaultRequest) async throws -> Resolution {
-        .copy(from: source, at: request.offset)
-    }
-}
-
-/// Suspends once before it answers, and is resumed by a job of the loop.
-private struct SuspendingHandler: FaultHandler {
-    var source: PageSource
-    var reactor: Reactor
-
-    func resolve(_ request: FaultRequest) async throws -> Resolution {
-        await withCheckedContinuation { continuation in
-            reactor.execute { continuation.resume() }
-        }
-        return .copy(from: source, at: request.offset)
-    }
-}
-
 /// A store that answers each request after a while; meanwhile others are served.
 struct DelayedStore: FaultHandler {
     static let microseconds = 200

@@ -1,0 +1,1 @@
+../Sources/FaultlineBench/Variants/AsyncHandlers.swift
